@@ -1,0 +1,1 @@
+"""How a protocol is checked; nothing in here knows which protocol it is."""

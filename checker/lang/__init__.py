@@ -1,0 +1,1 @@
+"""The language: front end, compiler, intermediate representation."""

@@ -1,0 +1,1 @@
+"""Counterexamples: stored, re-executed, rendered."""

@@ -1,0 +1,1 @@
+"""Proofs of what holds without bounds (not built yet)."""

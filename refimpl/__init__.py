@@ -1,0 +1,1 @@
+"""The executable reference of the protocol (not built yet)."""
