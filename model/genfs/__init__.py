@@ -1,0 +1,1 @@
+"""The functions of genfs_io.c 1.18 that move pages, one module for each, line by line."""
