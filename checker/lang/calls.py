@@ -16,6 +16,7 @@ from .types import (
     SCALARS,
     VOID,
     ArrayType,
+    FlagsType,
     ListType,
     RefType,
     StructType,
@@ -26,6 +27,7 @@ from .types import (
 )
 from .values import (
     ArrayPlace,
+    ClassValue,
     ConstTuple,
     FunctionValue,
     ListPlace,
@@ -67,7 +69,18 @@ class Calls(Expressions):
             target = primitive
         if isinstance(target, FunctionValue):
             return self.inline(target.function, node)
+        if isinstance(target, ClassValue):
+            return self._flag_set(node, target)
         raise self.error(node, f"{ast.unparse(node.func)} cannot be called")
+
+    def _flag_set(self, node: ast.Call, target: ClassValue) -> Value:
+        """``PG(0)``: the empty set of flags (or a set given as a number)."""
+        (argument,) = self._arguments(node, 1, 1)
+        value = self.scalar(argument)
+        match target.type, value.expr:
+            case FlagsType() as flags, ir.Const(bits) if 0 <= bits <= flags.all_bits:
+                return Op(value.expr, flags)
+        raise self.error(node, f"{ast.unparse(node)}: a constant set of flags is possible here")
 
     def primitive(self, name: str) -> FunctionValue | None:
         module = self.context.source.modules.get(PRIMITIVES)

@@ -300,6 +300,8 @@ def check_definitions(
         for function in source.functions(kind):
             try:
                 _check_definition(context, function)
+            except _Unused:
+                continue
             except ModelError as error:
                 errors.append(error)
     return errors

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from . import ir
 from .errors import ModelError
@@ -390,6 +390,7 @@ class Context:
                 wchan = IntType("wchan", ir.CType("unsigned", 32, False), 0, self.nchannels)
                 self.fields["Thread"]["wchan"] = Field("wchan", wchan)
                 self._add_var("threads.wchan", wchan, pool.count, 1, None, pure_sync=True)
+                self._name_channels()
                 continue
             for item in self.record_fields(pool.record).values():
                 self._add_field(pool, pool.name, item)
@@ -406,6 +407,18 @@ class Context:
                     self.queues[f"{pool.name}.{name}"] = channels + 1
                     channels += pool.count
         self.nchannels = channels
+
+    def _name_channels(self) -> None:
+        """Let traces print the channel that a thread sleeps on as the name of its queue."""
+        labels = [(0, "awake")]
+        for name, first in self.queues.items():
+            pool, _, queue = name.partition(".")
+            count = self.pools[pool].count
+            for entry in range(count):
+                index = str(entry) if count > 1 else ""
+                labels.append((first + entry, f"{pool}{index}.{queue}"))
+        var = self.shared[-1]
+        self.shared[-1] = replace(var, domain=replace(var.domain, labels=tuple(labels)))
 
     def _record_class(self, record: str) -> Class:
         for module in self.source.modules.values():

@@ -71,12 +71,16 @@ BUILTINS = frozenset({"min", "max", "bool", "int", "any", "all", "sum", "range"}
 
 @dataclass(frozen=True, slots=True)
 class ScalarPlace:
-    """Somewhere a scalar is stored, with the tests that make the access legal."""
+    """Somewhere a scalar is stored, with the tests that make the access legal.
+
+    Where the record may be a marker, reads give ``marker_value`` for one (the expression says
+    whether it is an entry), and ``tests`` hold for stores only.
+    """
 
     target: ir.Local | ir.Shared
     type: ScalarType
     tests: tuple[Test, ...] = ()
-    marker_value: tuple[ir.Expr, int] | None = None  # (is it an entry, the markers' value)
+    marker_value: tuple[ir.Expr, int] | None = None
 
 
 @dataclass(slots=True)
@@ -126,6 +130,8 @@ class Expressions:
             self.mode = saved
 
     def where(self) -> ir.Where:
+        if not self.frames:
+            return ir.Where()
         frame = self.frame
         statement = frame.statement
         if statement is None:
@@ -212,6 +218,7 @@ class Expressions:
         if place.marker_value is not None:
             is_entry, value = place.marker_value
             expr = fold.cond(is_entry, expr, fold.const(value))
+            place = ScalarPlace(place.target, place.type)
         if self.mode == "pure":
             return Op(expr, place.type)
         if self.mode == "atomic" or not fold.has_shared(expr):
@@ -225,8 +232,6 @@ class Expressions:
 
     def store(self, place: ScalarPlace, op: Op, node: ast.AST) -> None:
         value = self.coerce(op, place.type, node)
-        if place.marker_value is not None:
-            raise self.error(node, "a marker's fields cannot be written: the target may be one")
         with self.emitter.region():
             self.emit_tests(place.tests)
             self.emit(ir.Assign(place.target, value.expr))
@@ -295,10 +300,9 @@ class Expressions:
                 target = ir.Shared(self.context.var_ids[path], ref.expr)
                 marked = dict(pool.marker_fields).get(name) if ref.type.marker else None
                 is_entry = self._in_range(ref.expr, pool.count)
-                if marked is not None:
-                    return ScalarPlace(target, scalar, (), (is_entry, marked))
-                ghost = item.ghost
-                return ScalarPlace(target, scalar, self._alive(pool.name, ref.expr, ghost))
+                tests = self._alive(pool.name, ref.expr, item.ghost)
+                marker = None if marked is None else (is_entry, marked)
+                return ScalarPlace(target, scalar, tests, marker)
 
     def _in_range(self, index: ir.Expr, count: int) -> ir.Expr:
         return fold.binary("<", index, fold.const(count), ir.BOOL)
