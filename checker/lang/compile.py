@@ -11,7 +11,7 @@ from . import fold, ir
 from .context import Context
 from .errors import ModelError
 from .expressions import Frame
-from .prune import prune
+from .prune import drop_ghosts
 from .simplify import simplify
 from .source import Function, Module, Source
 from .statements import Statements
@@ -118,7 +118,7 @@ def compile_program(source: Source, spec: ProgramSpec) -> ir.Program:
         tuple(sorted(spec.fixes)),
         source.digest,
     )
-    return prune(simplify(program))
+    return drop_ghosts(simplify(program))
 
 
 def invariant_name(function: Function) -> str:

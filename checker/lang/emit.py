@@ -156,7 +156,7 @@ class Emitter:
         def resolve(node: int) -> int:
             seen = []
             while (
-                isinstance(self.code[node].action, ir.Nop)
+                self.code[node].action == ir.Nop()
                 and not self.code[node].fine_stop
                 and self.code[node].sync is None
                 and self.code[node].next != node

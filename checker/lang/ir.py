@@ -250,7 +250,9 @@ class ListRemove:
 
 @dataclass(frozen=True, slots=True)
 class Nop:
-    pass
+    """Nothing.  With ``cites``, kept as the mark of a line that costs no step (coverage)."""
+
+    cites: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from . import fold, ir
@@ -15,45 +16,45 @@ def simplify(program: ir.Program) -> ir.Program:
     return replace(program, threads=[propagate(thread) for thread in program.threads])
 
 
-def substitute(expr: ir.Expr, known: Facts, domains: list[ir.LocalVar]) -> ir.Expr:
-    """The expression with known locals as constants, folded."""
+def map_expr(expr: ir.Expr, f: Callable[[ir.Expr], ir.Expr]) -> ir.Expr:
+    """Rebuild an expression bottom-up: subexpressions first, folded, then ``f`` on the result."""
+
+    def sub(part: ir.Expr) -> ir.Expr:
+        return map_expr(part, f)
+
     match expr:
-        case ir.Local(var, None):
-            value = known.get(var)
-            return expr if value is None else ir.Const(value, domains[var].domain.ctype)
         case ir.Local(var, index) if index is not None:
-            return ir.Local(var, substitute(index, known, domains))
+            return f(ir.Local(var, sub(index)))
         case ir.Shared(var, index):
-            return ir.Shared(var, substitute(index, known, domains))
+            return f(ir.Shared(var, sub(index)))
         case ir.Unary(op, operand, ctype):
-            return fold.unary(op, substitute(operand, known, domains), ctype)
+            return f(fold.unary(op, sub(operand), ctype))
         case ir.Binary(op, left, right, ctype):
-            one, two = substitute(left, known, domains), substitute(right, known, domains)
+            one, two = sub(left), sub(right)
             try:
-                return fold.binary(op, one, two, ctype)
+                return f(fold.binary(op, one, two, ctype))
             except ZeroDivisionError:
-                return ir.Binary(op, one, two, ctype)
+                return f(ir.Binary(op, one, two, ctype))
         case ir.Cond(test, then, other):
-            return fold.cond(*(substitute(part, known, domains) for part in (test, then, other)))
+            return f(fold.cond(sub(test), sub(then), sub(other)))
         case ir.ListNext(ref, node):
-            return ir.ListNext(_list(ref, known, domains), substitute(node, known, domains))
-    return expr
+            return f(ir.ListNext(_map_list(ref, f), sub(node)))
+    return f(expr)
 
 
-def _list(ref: ir.ListRef, known: Facts, domains: list[ir.LocalVar]) -> ir.ListRef:
-    return ir.ListRef(ref.var, substitute(ref.base, known, domains), ref.capacity, ref.empty)
+def _map_list(ref: ir.ListRef, f: Callable[[ir.Expr], ir.Expr]) -> ir.ListRef:
+    return ir.ListRef(ref.var, map_expr(ref.base, f), ref.capacity, ref.empty)
 
 
-def rewrite(action: ir.Action, known: Facts, domains: list[ir.LocalVar]) -> ir.Action:
-    """The action with known locals as constants."""
+def map_action(action: ir.Action, f: Callable[[ir.Expr], ir.Expr]) -> ir.Action:
+    """The action with every expression it evaluates rebuilt; targets stay targets."""
 
     def sub(expr: ir.Expr) -> ir.Expr:
-        return substitute(expr, known, domains)
+        return map_expr(expr, f)
 
     match action:
         case ir.Assign(ir.Local(var, index), value):
-            target = ir.Local(var, None if index is None else sub(index))
-            return ir.Assign(target, sub(value))
+            return ir.Assign(ir.Local(var, None if index is None else sub(index)), sub(value))
         case ir.Assign(ir.Shared(var, index), value):
             return ir.Assign(ir.Shared(var, sub(index)), sub(value))
         case ir.Branch(test, other):
@@ -65,11 +66,32 @@ def rewrite(action: ir.Action, known: Facts, domains: list[ir.LocalVar]) -> ir.A
         case ir.Check(test, name, message):
             return ir.Check(sub(test), name, message)
         case ir.ListInsert(ref, where, node, anchor):
-            return ir.ListInsert(_list(ref, known, domains), where, sub(node),
-                                 None if anchor is None else sub(anchor))
+            behind = None if anchor is None else sub(anchor)
+            return ir.ListInsert(_map_list(ref, f), where, sub(node), behind)
         case ir.ListRemove(ref, node):
-            return ir.ListRemove(_list(ref, known, domains), sub(node))
+            return ir.ListRemove(_map_list(ref, f), sub(node))
     return action
+
+
+def _known(facts: Facts, variables: list[ir.LocalVar]) -> Callable[[ir.Expr], ir.Expr]:
+    def replace_known(expr: ir.Expr) -> ir.Expr:
+        if isinstance(expr, ir.Local) and expr.index is None:
+            value = facts.get(expr.var)
+            if value is not None:
+                return ir.Const(value, variables[expr.var].domain.ctype)
+        return expr
+
+    return replace_known
+
+
+def substitute(expr: ir.Expr, known: Facts, variables: list[ir.LocalVar]) -> ir.Expr:
+    """The expression with known locals as constants, folded."""
+    return map_expr(expr, _known(known, variables))
+
+
+def rewrite(action: ir.Action, known: Facts, variables: list[ir.LocalVar]) -> ir.Action:
+    """The action with known locals as constants."""
+    return map_action(action, _known(known, variables))
 
 
 def _after(action: ir.Action, facts: Facts, locals_: list[ir.LocalVar]) -> Facts:
@@ -115,9 +137,9 @@ def propagate(thread: ir.Thread) -> ir.Thread:
         onward = instr.next
         match action:
             case ir.Branch(ir.Const(value), other):
-                action, onward = ir.Nop(), instr.next if value else other
+                action, onward = ir.Nop(bool(instr.where.lines)), instr.next if value else other
             case ir.Check(ir.Const(value)) | ir.Wait(ir.Const(value)) if value:
-                action = ir.Nop()
+                action = ir.Nop(bool(instr.where.lines))
         stop = instr.fine_stop
         result.append(replace(instr, action=action, next=onward, fine_stop=stop))
     numbers = {node: position for position, node in enumerate(order)}
@@ -160,7 +182,7 @@ def _compact(thread: ir.Thread) -> ir.Thread:
     def resolve(node: int) -> int:
         seen = set()
         while (
-            isinstance(code[node].action, ir.Nop)
+            code[node].action == ir.Nop()
             and not code[node].fine_stop
             and code[node].sync is None
             and node not in seen
