@@ -181,7 +181,7 @@ class Calls(Expressions):
     def _instances(self, node: ast.Call) -> Iterator[tuple[ir.Expr, Op]]:
         """The generator's condition and value for each element it runs over."""
         match self._arguments(node, 1, 1):
-            case [ast.GeneratorExp(element, [ast.comprehension(ast.Name(name), source, tests)])]:
+            case [ast.GeneratorExp(element, generators)]:
                 pass
             case _:
                 raise self.error(node, "any, all and sum take one generator: "
@@ -190,18 +190,32 @@ class Calls(Expressions):
             raise self.error(node, "a quantifier is no single step: write a loop, or put it "
                                    "into a @pure function")
         with self.in_mode("pure"):
-            saved = self.frame.env.get(name)
-            for binding in self.elements(source):
-                self.frame.env[name] = binding
-                condition: ir.Expr = fold.const(1, ir.BOOL)
-                for test in tests:
-                    condition = fold.binary("and", condition, self.condition(test), ir.BOOL)
-                if not fold.is_const(condition, 0):
-                    yield condition, self.scalar(element)
-            if saved is None:
-                self.frame.env.pop(name, None)
-            else:
-                self.frame.env[name] = saved
+            yield from self._bindings(node, generators, fold.const(1, ir.BOOL), element)
+
+    def _bindings(
+        self, node: ast.Call, generators: list[ast.comprehension], given: ir.Expr,
+        element: ast.expr,
+    ) -> Iterator[tuple[ir.Expr, Op]]:
+        """Each choice of the generators' variables, outermost first."""
+        if not generators:
+            yield given, self.scalar(element)
+            return
+        first = generators[0]
+        if not isinstance(first.target, ast.Name):
+            raise self.error(node, "a generator binds one name")
+        name = first.target.id
+        saved = self.frame.env.get(name)
+        for binding in self.elements(first.iter):
+            self.frame.env[name] = binding
+            condition = given
+            for test in first.ifs:
+                condition = fold.binary("and", condition, self.condition(test), ir.BOOL)
+            if not fold.is_const(condition, 0):
+                yield from self._bindings(node, generators[1:], condition, element)
+        if saved is None:
+            self.frame.env.pop(name, None)
+        else:
+            self.frame.env[name] = saved
 
     def elements(self, source: ast.expr) -> list[Op]:
         """What a loop with constant bounds runs over."""

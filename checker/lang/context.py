@@ -52,6 +52,7 @@ class Options:
 
     ghost: bool = False
     initial: int | None = None
+    no_lost_update: str = ""
 
 
 @dataclass(slots=True)
@@ -237,6 +238,8 @@ class Context:
                     reference[which] = True
                 case ast.Call(ast.Name("size"), [argument]):
                     length = self._bound(module, argument)
+                case ast.Call(ast.Name("no_lost_update"), [ast.Constant(str(name))]):
+                    options.no_lost_update = name
                 case ast.Call(ast.Name("initial"), [argument]):
                     options.initial = self.constant(module, argument)
                 case ast.Call(ast.Name("CInt"), [bits], keywords):
@@ -453,7 +456,8 @@ class Context:
                     raise symbol.module.error(annotation, f"{name}: no such field type")
                 else:
                     result[name] = Field(
-                        name, type_, options.ghost, options.initial  # type: ignore[arg-type]
+                        name, type_, options.ghost, options.initial,  # type: ignore[arg-type]
+                        options.no_lost_update,
                     )
             self.fields[record] = result
         return self.fields[record]

@@ -81,6 +81,7 @@ class ScalarPlace:
     type: ScalarType
     tests: tuple[Test, ...] = ()
     marker_value: tuple[ir.Expr, int] | None = None
+    no_lost_update: str = ""
 
 
 @dataclass(slots=True)
@@ -284,25 +285,27 @@ class Expressions:
             raise self.error(node, f"{pool.record} has no field {name}")
         item = fields[name]
         path = f"{pool.name}.{name}"
+        # A reference to the only entry there is can be nothing else, if it may be followed.
+        entry = fold.const(0) if pool.count == 1 else ref.expr
         match item.type:
             case str(struct):
-                return StructPlace(path, ref.expr, struct)
+                return StructPlace(path, entry, struct)
             case ArrayType(_, length) as array:
-                base = fold.binary("*", ref.expr, fold.const(length), ir.INT32)
+                base = fold.binary("*", entry, fold.const(length), ir.INT32)
                 return ArrayPlace(self.context.var_ids[path], False, base, fold.const(0), array)
             case ListType(element, capacity) as listing:
-                base = fold.binary("*", ref.expr, fold.const(capacity), ir.INT32)
+                base = fold.binary("*", entry, fold.const(capacity), ir.INT32)
                 empty = self.context.pool(element.record).none
                 return ListPlace(
                     ir.ListRef(self.context.var_ids[path], base, capacity, empty), listing
                 )
             case scalar:
-                target = ir.Shared(self.context.var_ids[path], ref.expr)
+                target = ir.Shared(self.context.var_ids[path], entry)
                 marked = dict(pool.marker_fields).get(name) if ref.type.marker else None
                 is_entry = self._in_range(ref.expr, pool.count)
                 tests = self._alive(pool.name, ref.expr, item.ghost)
                 marker = None if marked is None else (is_entry, marked)
-                return ScalarPlace(target, scalar, tests, marker)
+                return ScalarPlace(target, scalar, tests, marker, item.no_lost_update)
 
     def _in_range(self, index: ir.Expr, count: int) -> ir.Expr:
         return fold.binary("<", index, fold.const(count), ir.BOOL)

@@ -16,7 +16,7 @@ __all__ = [
     "List", "Mutex", "Pool", "RWLock", "Thread", "TypeAlias", "WaitQueue", "actor", "allocate",
     "array", "atomic", "cast", "check", "choose", "choose_bool", "cv_wait", "exclusive",
     "fixed", "ghost", "has_sleepers", "initial", "int32", "invariant", "kassert", "marker",
-    "me", "mutex_enter", "mutex_exit", "mutex_owned", "mutex_tryenter", "nthreads", "panic",
+    "me", "mutex_enter", "mutex_exit", "mutex_owned", "mutex_tryenter", "no_lost_update", "nthreads", "panic",
     "parameter", "pure", "record", "release", "rest_until", "routine", "rw_enter", "rw_exit",
     "rw_read_held", "rw_tryenter", "rw_write_held", "setup", "single", "size", "sleep_on",
     "special", "struct", "threads", "wait_until", "wakeup", "witness",
@@ -57,6 +57,14 @@ class initial:
 
     def __init__(self, value: int) -> None:
         self.value = value
+
+
+class no_lost_update:
+    """Every read-modify-write of the field checks this property: what it overwrites is what
+    it loaded."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
 
 
 class _Option:

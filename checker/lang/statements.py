@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import replace
 
 from . import fold, ir
 from .calls import Calls, assigned_names
@@ -255,7 +256,13 @@ class Statements(Calls):
                 self.store(place, result, node)
             return
         operand = self.stable(self.scalar(value)) if self.mode == "step" else self.scalar(value)
-        result = self._binary(node, self.read(place), type(op), operand)
+        loaded = self.read(place)
+        result = self._binary(node, loaded, type(op), operand)
+        if place.no_lost_update and self.mode == "step":
+            unchanged = fold.binary("==", place.target, loaded.expr, ir.BOOL)
+            message = f"an update of {ast.unparse(target)} by another thread is overwritten"
+            test = (unchanged, place.no_lost_update, message)
+            place = replace(place, tests=(*place.tests, test))
         self.store(place, result, node)
 
     # -------------------------------------------------------------- control flow

@@ -112,12 +112,16 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of a record or struct, resolved: its kind of place and options."""
+    """A field of a record or struct, resolved: its kind of place and options.
+
+    ``no_lost_update`` names the property that every read-modify-write of the field checks.
+    """
 
     name: str
     type: ScalarType | ArrayType | ListType | str  # str: an embedded struct's name
     ghost: bool = False
     initial: int | None = None
+    no_lost_update: str = ""
 
 
 @dataclass(frozen=True, slots=True)

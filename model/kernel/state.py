@@ -17,6 +17,7 @@ from ...checker.lang.prelude import (
     ghost,
     initial,
     marker,
+    no_lost_update,
     record,
     single,
     size,
@@ -48,7 +49,7 @@ class Page:
 
     uobject: Vnode
     offset: off_t
-    flags: PG
+    flags: Annotated[PG, no_lost_update("claim-2-flags")]
     wired: bool
     queued: bool
     # Per-page state of the pmap: the modified bit, and the entry of each mapping.  Which
