@@ -14,7 +14,7 @@ from .checker.cli import Subject, run
 def main() -> None:
     """Run the command line on the model that ships with the package."""
     model = Path(__file__).resolve().parent / "model"
-    sys.exit(run(Subject(name="genfs", root=model)))
+    sys.exit(run(Subject("genfs", model, f"{__package__}.model", variant="1.18")))
 
 
 if __name__ == "__main__":

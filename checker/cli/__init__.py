@@ -1,6 +1,6 @@
 """The command line: one module for each verb."""
 
+from .library import Subject
 from .main import run
-from .subject import Subject
 
 __all__ = ["Subject", "run"]

@@ -1,0 +1,166 @@
+"""The work on one scenario: compile, explore, execute every counterexample again, keep it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..explore.errors import InternalError, SetupError
+from ..explore.refine import expand
+from ..explore.result import Found, Granularity, Progress, Result
+from ..explore.search import explore
+from ..lang import ir
+from ..lang.errors import ScenarioError
+from ..lang.scenario import Scenario
+from ..trace.names import line_ranges
+from ..trace.record import Broken, Trace, save
+from ..trace.replay import Decision, Divergence, disproved, execute, record
+from .library import Library, Subject
+from .outcome import Outcome, Verdict, Violation
+from .pool import Report
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Everything one process needs to check one scenario."""
+
+    subject: Subject
+    scenario: Scenario
+    variant: str
+    fixes: tuple[str, ...]
+    granularity: Granularity
+    max_states: int
+    traces: Path
+
+
+def check_scenario(task: Task, tell: Report) -> Outcome:
+    """Check one scenario and save a trace for each violation."""
+    library = Library(task.subject)
+    started = time.monotonic()
+    program = library.compile(task.scenario, task.variant, task.fixes)
+    result = search(task.scenario, program, task.granularity, task.max_states, tell)
+    violations = []
+    for number, found in enumerate(result.violations, start=1):
+        trace = counterexample(library, task.scenario, program, found)
+        task.traces.mkdir(parents=True, exist_ok=True)
+        path = task.traces / f"{task.scenario.name}-{number}.json"
+        save(trace, path)
+        known = library.findings.find(found.property, trace.lines, task.scenario.name)
+        violations.append(
+            Violation(
+                property=found.property,
+                message=found.message,
+                lines=found.lines,
+                thread=trace.broken.thread,
+                depth=len(trace.steps),
+                trace=str(path),
+                finding=known.id if known else None,
+            )
+        )
+    verdict, why = _verdict(task, program, result)
+    return Outcome(
+        scenario=task.scenario.name,
+        verdict=verdict,
+        states=result.states,
+        transitions=result.transitions,
+        seconds=time.monotonic() - started,
+        complete=result.complete,
+        violations=tuple(violations),
+        why=why,
+    )
+
+
+def search(
+    scenario: Scenario,
+    program: ir.Program,
+    granularity: Granularity,
+    max_states: int,
+    tell: Report | None = None,
+) -> Result:
+    """Explore a program.  A setup that fails is the scenario's fault."""
+
+    def forward(progress: Progress) -> None:
+        if tell is not None:
+            tell(
+                {
+                    "states": progress.states,
+                    "transitions": progress.transitions,
+                    "queue": progress.queue,
+                    "depth": progress.depth,
+                    "rate": int(progress.states / max(progress.seconds, 0.001)),
+                    "megabytes": progress.memory >> 20,
+                }
+            )
+
+    try:
+        return explore(
+            program, granularity=granularity, max_states=max_states, progress=forward
+        )
+    except SetupError as error:
+        raise ScenarioError(scenario.file, "setup", str(error)) from None
+
+
+def counterexample(
+    library: Library, scenario: Scenario, program: ir.Program, found: Found
+) -> Trace:
+    """The fine trace of a violation, executed again; what does not repeat is our own fault."""
+    steps = expand(program, found.path)
+    decisions = [Decision(step.thread, step.choices) for step in steps]
+    try:
+        replay = execute(program, found.path.initial, decisions)
+    except Divergence as error:
+        raise InternalError(f"{scenario.name}: {found.property}: {error}") from None
+    violation = replay.violation
+    broken = Broken(
+        property=found.property,
+        message=found.message,
+        lines=found.lines,
+        thread="" if violation is None else program.threads[violation.thread].name,
+    )
+    problem = disproved(replay, broken)
+    if problem:
+        raise InternalError(f"{scenario.name}: {found.property}: {problem}")
+    return record(
+        replay,
+        broken,
+        model=library.source.digest,
+        scenario=scenario.name,
+        scenario_text=scenario.text,
+    )
+
+
+def _verdict(task: Task, program: ir.Program, result: Result) -> tuple[Verdict, str]:
+    """The verdict; what was declared possible and is not makes "holds" inconclusive."""
+    if not result.complete:
+        why = {
+            "max_states": f"stopped after {result.states:,} states: raise --max-states",
+            "max_memory": "stopped for want of memory: fewer --workers leave more",
+        }.get(result.bound, f"stopped: {result.bound}")
+        return result.verdict, why
+    missing = [name for name, path in result.witnesses.items() if path is None]
+    lines = _unreached(task.scenario, program, result)
+    parts = []
+    if missing:
+        parts.append(f"never reached: {', '.join(missing)}")
+    if lines:
+        parts.append(f"lines never executed: {line_ranges(lines)}")
+    if not parts:
+        return result.verdict, ""
+    why = f"{'; '.join(parts)}, which the scenario says are possible"
+    return ("inconclusive" if result.verdict == "holds" else result.verdict), why
+
+
+def _unreached(scenario: Scenario, program: ir.Program, result: Result) -> tuple[int, ...]:
+    executed = covered_lines(program, result)
+    return tuple(line for line in scenario.possible_lines if line not in executed)
+
+
+def covered_lines(program: ir.Program, result: Result) -> set[int]:
+    """The seed lines whose instructions were executed."""
+    return {
+        line
+        for thread, covered in zip(program.threads, result.covered, strict=True)
+        for node in covered
+        for line in thread.code[node].where.lines
+    }
