@@ -1,0 +1,24 @@
+"""Specialising a program for its initial states, before anything explores it."""
+
+from __future__ import annotations
+
+from ..lang import ir
+from ..lang.prune import drop_ghosts, freeze
+from .interpret import run_setup
+
+
+def prepare(program: ir.Program) -> ir.Program:
+    """Fold what no thread writes, and drop ghosts that nobody reads.
+
+    The threads' behaviour is unchanged.  Raises SetupError when the setup itself violates a
+    property.
+    """
+    states = run_setup(program)
+    initial: list[tuple[int | None, ...]] = [
+        tuple(
+            values[0] if len(set(values)) == 1 else None
+            for values in zip(*(state.shared[var] for state in states), strict=True)
+        )
+        for var in range(len(program.shared))
+    ]
+    return drop_ghosts(freeze(program, initial))
