@@ -14,7 +14,7 @@ from ...checker.lang.prelude import (
 from .pmap import pmap_clear_modify
 from .state import PGO_DONTCARE, Page, PageArray, PageOrDontcare, Vnode, faults, pages, uvm
 from .types import (
-    FILE_UNITS, FOREIGN, NMAPPINGS, PAGE_SHIFT, PAGE_SIZE, PAGEDAEMON, PG, STALE_MODIFIED, UFP,
+    FILE_UNITS, FOREIGN, NMAPPINGS, PAGE_SHIFT, PAGE_SIZE, PAGEDAEMON, PG, PG_NONE, STALE_MODIFIED, UFP,
     ZERO, Prot, off_t,
 )  # fmt: skip
 
@@ -91,7 +91,7 @@ def uvm_pagefree(pg: Page) -> None:
     # Every field back to one value, so that states differ only where it matters.
     pg.uobject = NULL
     pg.offset = 0
-    pg.flags = PG(0)
+    pg.flags = PG_NONE
     pg.wired = False
     pg.queued = False
     pg.modified = False

@@ -20,8 +20,8 @@ PAGEDAEMON: Final = parameter(
 NMAPPINGS: Final = parameter(
     "NMAPPINGS", default=1, low=1, high=4, doc="user mappings and UBC window sets"
 )
-GETPAGES_SLOTS: Final = parameter(
-    "GETPAGES_SLOTS", default=3, low=1, high=8, doc="pages in one caller's array"
+FAULT_SLOTS: Final = parameter(
+    "FAULT_SLOTS", default=1, low=1, high=8, doc="pages that one fault asks for"
 )
 UBC_MAX_PAGES: Final = parameter("UBC_MAX_PAGES", default=8, low=1, high=8)
 UBC_WINSHIFT: Final = parameter(
@@ -59,8 +59,11 @@ MEMQ_CAP: Final = NPAGES + 4
 WINDOW_PAGES: Final = FILE_PAGES
 KVA_WINDOWS: Final = NKVA + PAGEDAEMON
 MAXPHYS: Final = MAXPHYS_PAGES << PAGE_SHIFT
+# The caller's array of a getpages: a fault's, a block's, or a window's pages.
+GETPAGES_SLOTS: Final = max(
+    FAULT_SLOTS, max(FS_BSIZE >> PAGE_SHIFT, max(UBC_WINSIZE >> PAGE_SHIFT, MAXPHYS_PAGES))
+)
 SYNC_UNITS: Final = NSYNCS * FILE_UNITS
-MAPPED_UNITS: Final = NMAPPINGS * FILE_PAGES
 
 # Tokens of file data: zero, somebody else's, what the file held at first, what an initially
 # dirty page holds, then each store's own.
@@ -103,6 +106,9 @@ class PG(Flags):
     PAGEOUT = 64
 
 
+PG_NONE: Final = PG.BUSY & ~PG.BUSY
+
+
 class PGO(Flags):
     """Flags of getpages and putpages."""
 
@@ -119,6 +125,10 @@ class PGO(Flags):
     NOBLOCKALLOC = 1024
     JOURNALLOCKED = 2048
     RECLAIM = 4096
+
+
+# No flags at all.
+PGO_NONE: Final = PGO.CLEANIT & ~PGO.CLEANIT
 
 
 class UFP(Flags):

@@ -1,0 +1,79 @@
+"""The vnode's sizes, and blocks under a range that is about to be written."""
+
+from __future__ import annotations
+
+from ...checker.lang.prelude import (
+    NULL, RW, array, int32, kassert, mutex_enter, mutex_exit, routine, rw_enter, rw_exit,
+)  # fmt: skip
+from ..genfs.constants import round_page, trunc_page
+from ..kernel.fs import GOP_ALLOC, gop_size
+from ..kernel.pages import uvm_page_unbusy
+from ..kernel.state import PageArray, PageOrDontcare, Vnode, uvm
+from ..kernel.types import FS_BSIZE, PAGE_SHIFT, PG, PGO, errno, off_t
+from .calls import activate, call_getpages, call_putpages
+
+
+@routine
+def uvm_vnp_setwritesize(vp: Vnode, size: off_t) -> None:
+    """Pages up to there are legal from now on."""
+    mutex_enter(vp.interlock)
+    vp.v_writesize = size
+    mutex_exit(vp.interlock)
+
+
+@routine
+def uvm_vnp_setsize(vp: Vnode, size: off_t, depth: int32, locked: bool = False) -> None:
+    """Set both sizes; if there may be pages past the new end, free them first.
+
+    ``locked``: the caller holds the file's glock.
+    """
+    mutex_enter(vp.interlock)
+    if vp.v_writesize > round_page(size):
+        call_putpages(vp, round_page(size), 0, PGO.FREE | PGO.SYNCIO, False, depth, locked)
+        mutex_enter(vp.interlock)
+    vp.v_size = size
+    vp.v_writesize = size
+    mutex_exit(vp.interlock)
+
+
+@routine
+def ufs_balloc_range(vp: Vnode, off: off_t, length: off_t, depth: int32) -> errno:
+    """Give the range blocks, with the pages over its first block held busy meanwhile.
+
+    So nobody sees what a new block held before.  If allocation fails the pages stay, as later
+    kernels have it (in 2007 they were released, which is another file's trial).
+    """
+    neweof: off_t = max(vp.v_size, off + length)
+    neweob: off_t = gop_size(vp, neweof, False)
+    start: off_t = trunc_page(off) & ~(FS_BSIZE - 1)
+    n: int32 = (min(round_page(start + FS_BSIZE), round_page(neweob)) - start) >> PAGE_SHIFT
+    pgs: PageArray = array(NULL)
+    mutex_enter(vp.interlock)
+    error: errno = call_getpages(
+        vp, start, pgs, n, 0, True,
+        PGO.SYNCIO | PGO.PASTEOF | PGO.NOBLOCKALLOC | PGO.NOTIMESTAMP, True, depth,
+    )  # fmt: skip
+    if error:
+        return error
+    mutex_enter(vp.interlock)
+    for i in range(n):
+        pg: PageOrDontcare = pgs[i]
+        kassert(not (pg.flags & PG.RELEASED))
+        pg.flags &= ~PG.CLEAN
+        activate(pg)
+    mutex_exit(vp.interlock)
+    aligned: off_t = off & ~(FS_BSIZE - 1)
+    rw_enter(vp.g_glock, RW.WRITER)
+    error = GOP_ALLOC(vp, aligned, off + length - aligned)
+    rw_exit(vp.g_glock)
+    eob: off_t = gop_size(vp, off + length, False)
+    mutex_enter(vp.interlock)
+    for j in range(n):
+        at: off_t = start + (j << PAGE_SHIFT)
+        if error == 0 and aligned <= at and round_page(at + 1) <= eob:
+            pgs[j].flags &= ~PG.RDONLY
+    mutex_enter(uvm.pageqlock)
+    uvm_page_unbusy(pgs, n)
+    mutex_exit(uvm.pageqlock)
+    mutex_exit(vp.interlock)
+    return error
