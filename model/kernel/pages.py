@@ -51,9 +51,10 @@ def uvm_pagealloc(vp: Vnode, off: off_t) -> Page:
 
     NULL when memory is short.  Nobody cleared the modified bit since its last use.
     """
+    nothing: Page = NULL
     if faults.no_memory > 0 and choose_bool("no memory"):
         faults.no_memory -= 1
-        return NULL
+        return nothing
     pg: Page = allocate(pages)
     if pg is not NULL:
         kassert(vp.tree[off >> PAGE_SHIFT] is NULL)
@@ -145,23 +146,24 @@ def _uvn_findpage(vp: Vnode, off: off_t, flags: UFP) -> Page:
     Sleeping for a busy page or for memory gives the object lock up, and everything is
     looked up again: the page may be gone, or be another one.
     """
+    nothing: Page = NULL
     while True:
         pg: Page = uvm_pagelookup(vp, off)
         if pg is NULL:
             if flags & UFP.NOALLOC:
-                return NULL
+                return nothing
             pg = uvm_pagealloc(vp, off)
             if pg is not NULL:
                 return pg
             if flags & UFP.NOWAIT:
-                return NULL
+                return nothing
             uvm_wait(vp)
             continue
         if flags & UFP.NOCACHE:
-            return NULL
+            return nothing
         if pg.flags & PG.BUSY:
             if flags & UFP.NOWAIT:
-                return NULL
+                return nothing
             check("claim-1-ownership", pg.owner is not me(), "waits for a page that it owns")
             pg.flags |= PG.WANTED
             sleep_on(pg.wanted, vp.interlock)
@@ -169,12 +171,12 @@ def _uvn_findpage(vp: Vnode, off: off_t, flags: UFP) -> Page:
             continue
         if flags & UFP.NORDONLY:
             if pg.flags & PG.RDONLY:
-                return NULL
+                return nothing
         if flags & UFP.DIRTYONLY:
             dirty: bool = pmap_clear_modify(pg) or not (pg.flags & PG.CLEAN)
             pg.flags |= PG.CLEAN
             if not dirty:
-                return NULL
+                return nothing
         pg.flags |= PG.BUSY
         uvm_page_own(pg)
         return pg
