@@ -1,1 +1,1 @@
-"""Explicit-state engines."""
+"""Explicit-state exploration of IR programs: the oracle, the engine, the reduction."""

@@ -1,0 +1,690 @@
+"""Python code for a program: one function for each stop and each join inside blocks.
+
+A *fragment* ``f(v, L)`` runs from a node to the next leaf: it changes the state ``v`` in
+place and returns the number of the leaf.  The leaf says how the run ended (:class:`Leaf`) and
+which instructions led there, so that coverage is exact and costs one store for each fragment.
+A fragment that ends in :data:`GOTO` is followed by another one; the engine's loop does that.
+
+A local that is live at a stop is in ``v``; one that is live across fragments only, in the
+scratch list ``L``; every other one is a Python variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..lang import ir
+from . import exprgen, semantics
+from .errors import InternalError
+from .exprgen import ExprGen, plus, store
+from .intervals import Env, Ranges
+from .layout import Layout, Slot
+
+# How a fragment can end.
+STOP, BLOCKED, BLOCKED_DIRTY, GOTO, FORK, VIOLATION, MIDBLOCK, RACE, OWNER = range(9)
+
+_PATH_CAP = 150
+_INDENT_CAP = 60
+_SIZE_CAP = 80
+
+Fragment = Callable[[bytearray, list[int]], int]
+
+
+class Key(NamedTuple):
+    """A fragment: its first node; whether the thread's first unit is still running.
+
+    ``after``: the node is a choice whose value has just been decided (it is in ``L[1]``).
+    """
+
+    node: int
+    first: bool
+    after: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """The end of a path through a fragment.
+
+    ``node`` is the stop reached (-1: the thread ended) or the instruction concerned;
+    ``goto`` the next fragment; ``name`` the property for violations.
+    """
+
+    kind: int
+    node: int
+    path: tuple[int, ...]
+    goto: int = -1
+    name: str = ""
+    first: bool = False
+
+
+@dataclass(slots=True)
+class ThreadCode:
+    """The generated code of one thread.
+
+    ``entry`` maps the program counter to a fragment; ``kinds`` and ``targets`` repeat the
+    leaves' fields as lists because the engine's loop is hot.
+    """
+
+    entry: list[Fragment | None]
+    fragments: list[Fragment]
+    leaves: list[Leaf]
+    kinds: list[int]
+    targets: list[Fragment | None]
+    scratch: int
+    source: str
+
+
+@dataclass(slots=True)
+class Checks:
+    """What a reduced search must verify at run time, for one thread.
+
+    ``sites``: instructions whose accesses must be within the phase of their record;
+    ``owners``: instructions whose store must leave the record with this thread.
+    """
+
+    sites: frozenset[int] = frozenset()
+    owners: frozenset[int] = frozenset()
+
+
+@dataclass(slots=True)
+class _Pass:
+    """What one pass over a fragment finds: its leaves with the bytes written before them."""
+
+    lines: list[str] = field(default_factory=list)
+    count: int = 0
+    ends: list[tuple[int, int]] = field(default_factory=list)
+
+
+class ThreadGen:
+    """Generates one thread's code."""
+
+    def __init__(
+        self, program: ir.Program, layout: Layout, number: int, envs: list[Env], checks: Checks
+    ) -> None:
+        self.program, self.layout = program, layout
+        self.thread = program.threads[number]
+        self.own = layout.threads[number]
+        self.envs, self.checks = envs, checks
+        self.ranges = Ranges(program, self.thread)
+        self.keys: dict[Key, int] = {}
+        self.leaves: list[Leaf] = []
+        self.leaf_ids: dict[Leaf, int] = {}
+        self.scratch: dict[tuple[int, int], int] = {}
+        self.scratch_size = 2
+        self.names: dict[str, None] = {}
+        self.dry = True
+        self.maybe: list[int] = []
+        self.heads, self.joins = self._shape()
+        self.phases: dict[ir.Phase, str] = {}
+
+    # ------------------------------------------------------------------ structure
+
+    def _is_stop(self, node: int) -> bool:
+        return self.thread.code[node].fine_stop and node in self.own.index
+
+    def _shape(self) -> tuple[set[int], set[int]]:
+        """Heads of loops within blocks, and nodes that several edges lead to."""
+        code = self.thread.code
+        heads: set[int] = set()
+        entering = [0] * len(code)
+        for instr in code:
+            for successor in instr.successors():
+                entering[successor] += 1
+        state = [0] * len(code)
+        for root in [self.thread.entry, *self.own.stops]:
+            stack: list[tuple[int, int]] = [(root, 0)]
+            while stack:
+                node, turn = stack.pop()
+                if turn == 0:
+                    if state[node]:
+                        continue
+                    state[node] = 1
+                successors = code[node].successors()
+                if turn < len(successors):
+                    stack.append((node, turn + 1))
+                    successor = successors[turn]
+                    if self._is_stop(successor):
+                        continue
+                    if state[successor] == 1:
+                        heads.add(successor)
+                    elif state[successor] == 0:
+                        stack.append((successor, 0))
+                else:
+                    state[node] = 2
+        return heads, {node for node, count in enumerate(entering) if count > 1}
+
+    def _fragment(self, key: Key) -> int:
+        return self.keys.setdefault(key, len(self.keys))
+
+    def _leaf(self, leaf: Leaf) -> int:
+        number = self.leaf_ids.get(leaf)
+        if number is None:
+            number = self.leaf_ids[leaf] = len(self.leaves)
+            self.leaves.append(leaf)
+        return number
+
+    # ------------------------------------------------------------------- generate
+
+    def generate(self) -> ThreadCode:
+        """Discover the fragments, place the locals, and write and compile the code."""
+        roots = [Key(stop, True, False) for stop in self.own.stops]
+        for root in roots:
+            self._fragment(root)
+        ends: list[list[tuple[int, int]]] = []
+        done = 0
+        while done < len(self.keys):
+            key = list(self.keys)[done]
+            work = _Pass()
+            self._emit_fragment(key, work)
+            ends.append(work.ends)
+            done += 1
+        self._place_scratch()
+        self._solve_maybe(len(roots), ends)
+        self.dry = False
+        lines: list[str] = []
+        for number, key in enumerate(self.keys):
+            work = _Pass()
+            self.entry_bytes = self.maybe[number]
+            self._emit_fragment(key, work)
+            lines.append(f"def f{number}(v, L):")
+            lines += work.lines
+        header = [line for phase, name in self.phases.items() for line in self._phase(phase, name)]
+        source = "\n".join(header + lines) + "\n"
+        scope = namespace()
+        exec(compile(source, f"<{self.thread.name}>", "exec"), scope)
+        fragments: list[Fragment] = [scope[f"f{number}"] for number in range(len(self.keys))]
+        entry: list[Fragment | None] = [None]
+        entry += [fragments[self.keys[root]] for root in roots]
+        return ThreadCode(
+            entry,
+            fragments,
+            self.leaves,
+            [leaf.kind for leaf in self.leaves],
+            [fragments[leaf.goto] if leaf.goto >= 0 else None for leaf in self.leaves],
+            self.scratch_size,
+            source,
+        )
+
+    def _place_scratch(self) -> None:
+        """Places in ``L`` for what is live where fragments other than stops begin."""
+        live = self.own.live
+        crossing = 0
+        for key in self.keys:
+            if key.after:
+                crossing |= live.before[key.node]
+                crossing |= live.before[self.thread.code[key.node].next]
+            elif not (key.first and self._starts(key.node)):
+                crossing |= live.before[key.node]
+        for var, declared in enumerate(self.thread.locals):
+            dynamic = var in self.own.dynamic
+            if dynamic and (var, 0) in self.own.slots:
+                continue
+            mask = crossing >> live.offset[var] & ((1 << declared.length) - 1)
+            for element in range(declared.length):
+                if dynamic or (mask >> element & 1 and (var, element) not in self.own.slots):
+                    self.scratch[var, element] = self.scratch_size
+                    self.scratch_size += 1
+
+    def _starts(self, node: int) -> bool:
+        return node in self.own.index
+
+    def _solve_maybe(self, roots: int, ends: list[list[tuple[int, int]]]) -> None:
+        """For each fragment the bytes of the thread's slots that may not be zero there."""
+        self.maybe = [0] * len(self.keys)
+        for number, stop in enumerate(self.own.stops):
+            self.maybe[number] = self._live_bytes(stop)
+        todo = list(range(len(self.keys)))
+        while todo:
+            number = todo.pop()
+            for leaf, written in ends[number]:
+                goto = self.leaves[leaf].goto
+                if goto < 0:
+                    continue
+                new = self.maybe[goto] | self.maybe[number] | written
+                if new != self.maybe[goto]:
+                    self.maybe[goto] = new
+                    todo.append(goto)
+
+    def _live_bytes(self, node: int) -> int:
+        mask = 0
+        for _, _, slot in self.own.live_slots(node):
+            mask |= ((1 << slot.width) - 1) << slot.offset
+        return mask
+
+    # ------------------------------------------------------------------ fragments
+
+    def _emit_fragment(self, key: Key, work: _Pass) -> None:
+        node, first, after = key
+        if after:
+            action = self.thread.code[node].action
+            assert isinstance(action, ir.Choose)
+            self._line(work, 1, "c=L[1]")
+            written = self._store_local(
+                work, 1, node, action.target, "c", self._count_range(node), [node], self.envs[node]
+            )
+            self._emit(self.thread.code[node].next, first, 1, [], work, written, False)
+        else:
+            self._emit(node, first, 1, [], work, 0, True)
+
+    def _count_range(self, node: int) -> tuple[int, int]:
+        action = self.thread.code[node].action
+        assert isinstance(action, ir.Choose)
+        return 0, max(0, self.ranges.of(action.count, self.envs[node])[1] - 1)
+
+    def _line(self, work: _Pass, indent: int, text: str) -> None:
+        if not self.dry:
+            work.lines.append(" " * indent + text)
+
+    def _end(self, work: _Pass, indent: int, leaf: Leaf, written: int) -> None:
+        number = self._leaf(leaf)
+        work.ends.append((number, written))
+        self._line(work, indent, f"return {number}")
+
+    def _emit(
+        self, node: int, first: bool, indent: int, path: list[int], work: _Pass, written: int,
+        start: bool,
+    ) -> None:  # fmt: skip
+        """Emit code from a node to every leaf behind it."""
+        code = self.thread.code
+        while True:
+            instr = code[node]
+            if isinstance(instr.action, ir.End):
+                self._stop(work, indent, -1, [*path, node], written)
+                return
+            if instr.fine_stop and not start:
+                if node in self.own.index:
+                    self._stop(work, indent, node, path, written)
+                    return
+                first = False
+            if not start and (
+                node in self.heads
+                or len(path) > _PATH_CAP
+                or indent > _INDENT_CAP
+                or (node in self.joins and work.count > _SIZE_CAP)
+            ):
+                goto = self._fragment(Key(node, first, False))
+                self._end(work, indent, Leaf(GOTO, node, tuple(path), goto), written)
+                return
+            start = False
+            path = [*path, node]
+            work.count += 1
+            self._races(work, indent, node, path, written)
+            match instr.action:
+                case ir.Branch(test, other):
+                    condition = "" if self.dry else self._gen(node).test(test)
+                    self._line(work, indent, f"if {condition}:")
+                    self._emit(instr.next, first, indent + 1, path, work, written, False)
+                    node = other
+                    continue
+                case ir.Choose(_, count):
+                    goto = self._fragment(Key(node, first, True))
+                    value = "" if self.dry else self._gen(node).value(count)
+                    self._line(work, indent, f"L[0]={value}")
+                    leaf = Leaf(FORK, node, tuple(path), goto, first=first)
+                    self._end(work, indent, leaf, written)
+                    return
+                case _:
+                    written |= self._simple(work, indent, node, instr, first, path, written)
+            node = instr.next
+
+    def _stop(
+        self, work: _Pass, indent: int, node: int, path: list[int], written: int
+    ) -> None:
+        pc = self.own.pc
+        number = 0 if node < 0 else self.own.index[node]
+        if not self.dry:
+            zero = (self.entry_bytes | written) & ~(0 if node < 0 else self._live_bytes(node))
+            for begin, end in _runs(zero):
+                text = f"v[{begin}]=0" if end == begin + 1 else f"v[{begin}:{end}]=Z{end - begin}"
+                self._line(work, indent, text)
+            for line in store(pc.width, str(pc.offset), str(number)):
+                self._line(work, indent, line)
+        self._end(work, indent, Leaf(STOP, node, tuple(path)), written)
+
+    def _simple(
+        self, work: _Pass, indent: int, node: int, instr: ir.Instr, first: bool,
+        path: list[int], written: int,
+    ) -> int:  # fmt: skip
+        """An instruction with one successor; the thread's slot bytes that it writes."""
+        match instr.action:
+            case ir.Assign(target, value):
+                env = self.envs[node]
+                code = "" if self.dry else self._gen(node).value(value)
+                span = (0, 0) if self.dry else self.ranges.of(value, env)
+                if isinstance(target, ir.Local):
+                    return self._store_local(work, indent, node, target, code, span, path, env)
+                self._store_shared(work, indent, node, target, code, span, path)
+            case ir.Wait(guard):
+                kind = MIDBLOCK
+                if first:
+                    if any(self._stores(passed) for passed in path):
+                        raise InternalError(f"{self.thread.name}: a wait after a store in one step")
+                    fresh = path[0] in self.own.index and not written
+                    kind = BLOCKED if fresh else BLOCKED_DIRTY
+                self._unless(work, indent, node, guard, Leaf(kind, node, tuple(path)), written)
+            case ir.Check(test, name, _):
+                leaf = Leaf(VIOLATION, node, tuple(path), name=name)
+                self._unless(work, indent, node, test, leaf, written)
+            case ir.ListInsert() | ir.ListRemove():
+                self._list(work, indent, node, instr.action, path)
+        return 0
+
+    def _stores(self, node: int) -> bool:
+        return any(access.write for access in ir.accesses(self.thread.code[node].action))
+
+    def _unless(
+        self, work: _Pass, indent: int, node: int, test: ir.Expr, leaf: Leaf, written: int
+    ) -> None:
+        number = self._leaf(leaf)
+        work.ends.append((number, written))
+        if not self.dry:
+            work.lines.append(" " * indent + f"if not {self._gen(node).test(test)}: return {number}")
+
+    def _fail(self, work: _Pass, indent: int, node: int, name: str, test: str, path: list[int]) -> None:
+        number = self._leaf(Leaf(VIOLATION, node, tuple(path), name=name))
+        self._line(work, indent, f"if {test}: return {number}")
+
+    # --------------------------------------------------------------------- stores
+
+    def _in_range(
+        self, work: _Pass, indent: int, node: int, domain: ir.Domain, code: str,
+        span: tuple[int, int], path: list[int],
+    ) -> str:  # fmt: skip
+        """Check the value against the domain unless it cannot be outside."""
+        if domain.low <= span[0] and span[1] <= domain.high:
+            return code
+        self._line(work, indent, f"t={code}")
+        self._fail(work, indent, node, "range", f"not {domain.low}<=t<={domain.high}", path)
+        return "t"
+
+    def _store_local(
+        self, work: _Pass, indent: int, node: int, target: ir.Local, code: str,
+        span: tuple[int, int], path: list[int], env: Env,
+    ) -> int:  # fmt: skip
+        declared = self.thread.locals[target.var]
+        code = self._in_range(work, indent, node, declared.domain, code, span, path)
+        index = target.index
+        if index is not None and not isinstance(index, ir.Const):
+            return self._store_dynamic(work, indent, node, target.var, index, code, path)
+        element = index.value if isinstance(index, ir.Const) else 0
+        if not 0 <= element < declared.length:
+            self._fail(work, indent, node, "index", "True", path)
+            return 0
+        slot = self.own.slots.get((target.var, element))
+        if slot is not None:
+            for line in store(slot.width, str(slot.offset), plus(code, -slot.low)):
+                self._line(work, indent, line)
+            return ((1 << slot.width) - 1) << slot.offset
+        if (target.var, element) in self.scratch:
+            self._line(work, indent, f"L[{self.scratch[target.var, element]}]={code}")
+        else:
+            self._line(work, indent, f"x{target.var}_{element}={code}")
+        return 0
+
+    def _store_dynamic(
+        self, work: _Pass, indent: int, node: int, var: int, index: ir.Expr, code: str,
+        path: list[int],
+    ) -> int:  # fmt: skip
+        declared = self.thread.locals[var]
+        slot = self.own.slots.get((var, 0))
+        place = slot or Slot(self.scratch.get((var, 0), 0), 1, 0)
+        if not self.dry:
+            offset, inside = self._gen(node).address(place, declared.length, index)
+            if inside:
+                self._fail(work, indent, node, "index", f"not ({inside})", path)
+            if slot is None:
+                self._line(work, indent, f"L[{offset}]={code}")
+            else:
+                for line in store(slot.width, offset, plus(code, -slot.low)):
+                    self._line(work, indent, line)
+        else:
+            self._leaf(Leaf(VIOLATION, node, tuple(path), name="index"))
+        if slot is None:
+            return 0
+        return ((1 << (slot.width * declared.length)) - 1) << slot.offset
+
+    def _store_shared(
+        self, work: _Pass, indent: int, node: int, target: ir.Shared, code: str,
+        span: tuple[int, int], path: list[int],
+    ) -> None:  # fmt: skip
+        if self.dry:
+            return
+        declared = self.program.shared[target.var]
+        slot = self.layout.shared[target.var]
+        code = self._in_range(work, indent, node, declared.domain, code, span, path)
+        gen = self._gen(node)
+        offset, inside = gen.address(slot, declared.length, target.index)
+        if inside:
+            self._fail(work, indent, node, "index", f"not ({inside})", path)
+            if inside == "False":
+                return
+        guarded = node in self.checks.owners
+        if guarded:
+            phases = self._ruled_by(target.var)
+            record = gen.value(target.index)
+            calls = [f"{self._phase_name(phase)}(v,{record})" for phase in phases]
+            self._line(work, indent, f"b={' and '.join(calls) or 'True'}")
+        for line in store(slot.width, offset, plus(code, -slot.low)):
+            self._line(work, indent, line)
+        if guarded:
+            number = self._leaf(Leaf(OWNER, node, tuple(path)))
+            test = " and ".join(["b", *calls])
+            self._line(work, indent, f"if not ({test}): return {number}")
+
+    def _list(
+        self, work: _Pass, indent: int, node: int, action: ir.ListInsert | ir.ListRemove,
+        path: list[int],
+    ) -> None:  # fmt: skip
+        if self.dry:
+            return
+        gen = self._gen(node)
+        domain = self.program.shared[action.list.var].domain
+        base, empty, low = gen.list_base(action.list)
+        value = gen.value(action.node)
+        if isinstance(action, ir.ListRemove):
+            call = f"_remove(v,{base},{action.list.capacity},{plus(value, -low)},{empty})"
+        else:
+            span = self.ranges.of(action.node, self.envs[node])
+            value = self._in_range(work, indent, node, domain, value, span, path)
+            anchor = "0" if action.anchor is None else plus(gen.value(action.anchor), -low)
+            arguments = f"{action.list.capacity},{plus(value, -low)},{anchor},{empty}"
+            call = f"_insert_{action.where}(v,{base},{arguments})"
+        self._fail(work, indent, node, "list", call, path)
+
+    # ---------------------------------------------------------------------- loads
+
+    def _gen(self, node: int) -> ExprGen:
+        return ExprGen(
+            self.program, self.layout.shared, self.ranges, self.envs[node], self._load_local,
+            str(node),
+        )  # fmt: skip
+
+    def _load_local(self, expr: ir.Local, gen: ExprGen) -> str:
+        var, index = expr.var, expr.index
+        declared = self.thread.locals[var]
+        if index is not None and not isinstance(index, ir.Const):
+            slot = self.own.slots.get((var, 0))
+            if slot is not None:
+                return gen.read(slot, declared.length, index)
+            place = Slot(self.scratch.get((var, 0), 0), 1, 0)
+            offset, inside = gen.address(place, declared.length, index)
+            return f"(L[{offset}] if {inside} else _oob({gen.place}))" if inside else f"L[{offset}]"
+        element = index.value if isinstance(index, ir.Const) else 0
+        if not 0 <= element < declared.length:
+            return f"_oob({gen.place})"
+        slot = self.own.slots.get((var, element))
+        if slot is not None:
+            return gen.read(slot, 1, ir.Const(0))
+        if (var, element) in self.scratch:
+            return f"L[{self.scratch[var, element]}]"
+        return f"x{var}_{element}"
+
+    # --------------------------------------------------------------------- phases
+
+    def _ruled_by(self, var: int) -> list[ir.Phase]:
+        """The phases that a store to the variable may end."""
+        found: dict[ir.Phase, None] = {}
+        for shared in self.program.shared:
+            phase = shared.phase
+            if phase is not None and var in (phase.owner, phase.via):
+                found[phase] = None
+        return list(found)
+
+    def _phase_name(self, phase: ir.Phase) -> str:
+        return self.phases.setdefault(phase, f"phase{len(self.phases)}")
+
+    def _phase(self, phase: ir.Phase, name: str) -> list[str]:
+        """Source of the predicate: may this thread touch record r now?"""
+        shared, slots = self.program.shared, self.layout.shared
+        length = shared[phase.owner].length
+
+        def element(var: int, index: str) -> str:
+            slot = slots[var]
+            scaled = index if slot.width == 1 else f"{slot.width}*({index})"
+            return plus(exprgen.load(slot.width, f"{slot.offset}+{scaled}"), slot.low)
+
+        me = self.thread.index
+        lines = [
+            f"def {name}(v,r):",
+            f" if not 0<=r<{length}: return True",
+            f" o={element(phase.owner, 'r')}",
+            f" if o=={me}: return True",
+        ]
+        if phase.guard is None:
+            return [*lines, " return False"]
+        lines.append(f" if o!={phase.nobody}: return False")
+        which = "0"
+        if phase.via is not None:
+            lines.append(f" g={element(phase.via, 'r')}")
+            lines.append(f" if not 0<=g<{shared[phase.guard].length}: return False")
+            which = "g"
+        return [*lines, f" return {element(phase.guard, which)}=={me}"]
+
+    def _races(
+        self, work: _Pass, indent: int, node: int, path: list[int], written: int
+    ) -> None:
+        if node not in self.checks.sites or self.dry:
+            return
+        gen = self._gen(node)
+        tests: dict[str, None] = {}
+        for access in ir.accesses(self.thread.code[node].action):
+            var = self.program.shared[access.var]
+            if var.phase is not None:
+                low, high = self.ranges.of(access.index, self.envs[node])
+                record = gen.value(access.index)
+                if var.width > 1:
+                    record = f"({record}//{var.width})"
+                call = f"{self._phase_name(var.phase)}(v,{record})"
+                if low < 0 or high >= var.length:
+                    call = f"(not 0<={gen.value(access.index)}<{var.length} or {call})"
+                tests[call] = None
+        number = self._leaf(Leaf(RACE, node, tuple(path)))
+        self._line(work, indent, f"if not ({' and '.join(tests)}): return {number}")
+
+
+def _runs(mask: int) -> list[tuple[int, int]]:
+    """The maximal runs of set bits, as half-open ranges."""
+    runs: list[tuple[int, int]] = []
+    position = 0
+    while mask >> position:
+        if mask >> position & 1:
+            begin = position
+            while mask >> position & 1:
+                position += 1
+            runs.append((begin, position))
+        else:
+            position += 1
+    return runs
+
+
+def namespace() -> dict[str, Any]:
+    """What generated code refers to."""
+    scope: dict[str, Any] = {
+        "OutOfBounds": exprgen.OutOfBounds,
+        "divide": semantics.divide,
+        "modulo": semantics.modulo,
+        "shift_left": semantics.shift_left,
+        "shift_right": semantics.shift_right,
+    }
+    scope.update({f"Z{length}": bytes(length) for length in range(1, 513)})
+    exec(compile(exprgen.HELPERS, "<helpers>", "exec"), scope)
+    return scope
+
+
+def _no_locals(expr: ir.Local, gen: ExprGen) -> str:
+    raise InternalError("an invariant reads a local variable")
+
+
+@dataclass(slots=True)
+class Predicates:
+    """The generated predicates of a program over the bytes of a state.
+
+    ``broken`` and ``broken_at_end`` give a bit mask over the invariants that do not hold,
+    ``unseen`` over those that need not hold now; ``witnesses`` has one function each.
+    """
+
+    broken: Callable[[bytes], int]
+    unseen: Callable[[bytes], int]
+    broken_at_end: Callable[[bytes], int]
+    witnesses: list[Callable[[bytes], Any]]
+
+
+def predicates(program: ir.Program, slots: Sequence[Slot]) -> Predicates:
+    """Compile the invariants and witnesses."""
+    ranges = Ranges(program)
+
+    def gen(name: str) -> ExprGen:
+        return ExprGen(program, list(slots), ranges, {}, _no_locals, repr(name))
+
+    lines = ["def broken(v):", " r=0"]
+    for number, invariant in enumerate(program.invariants):
+        if invariant.terminal_only:
+            continue
+        write = gen(invariant.name)
+        always = isinstance(invariant.when, ir.Const) and invariant.when.value
+        when = "" if always else f"{write.test(invariant.when)} and "
+        lines.append(f" if {when}not {write.test(invariant.test)}: r|={1 << number}")
+    lines += [" return r", "def unseen(v):", " r=0"]
+    for number, invariant in enumerate(program.invariants):
+        if not invariant.terminal_only:
+            test = gen(invariant.name).test(invariant.when)
+            lines.append(f" if not {test}: r|={1 << number}")
+    lines += [" return r", "def broken_at_end(v):", " r=0"]
+    for number, invariant in enumerate(program.invariants):
+        test = gen(invariant.name).test(invariant.test)
+        lines.append(f" if not {test}: r|={1 << number}")
+    lines.append(" return r")
+    for number, witness in enumerate(program.witnesses):
+        lines += [f"def w{number}(v):", f" return {gen(witness.name).test(witness.test)}"]
+    scope = namespace()
+    exec(compile("\n".join(lines) + "\n", "<invariants>", "exec"), scope)
+    return Predicates(
+        scope["broken"],
+        scope["unseen"],
+        scope["broken_at_end"],
+        [scope[f"w{number}"] for number in range(len(program.witnesses))],
+    )
+
+
+def generate(
+    program: ir.Program,
+    layout: Layout,
+    envs: Sequence[list[Env]],
+    checks: Mapping[int, Checks] | None = None,
+) -> list[ThreadCode]:
+    """Generate and compile the code of every thread."""
+    return [
+        ThreadGen(
+            program, layout, number, envs[number], (checks or {}).get(number, Checks())
+        ).generate()
+        for number in range(len(program.threads))
+    ]
+
+
+__all__ = [
+    "BLOCKED", "BLOCKED_DIRTY", "FORK", "GOTO", "MIDBLOCK", "OWNER", "RACE", "STOP", "VIOLATION",
+    "Checks", "Leaf", "Predicates", "ThreadCode", "ThreadGen", "generate", "predicates",
+
+]  # fmt: skip

@@ -1,0 +1,605 @@
+"""Which steps may be merged: Lipton's movers, with assumptions that the search checks.
+
+``docs/decisions/0001-reduction.md`` states the theorem and argues for every rule in here.
+A unit is a both-mover, a right mover (it takes a lock), a left mover (it releases one) or
+neither; a block is right movers, at most one other unit, left movers.  Three assumptions are
+made and revised by :meth:`Reduction.learn`: code that was never executed does not exist; an
+access to a record is made in the record's phase; a wait inside a block is never false.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from ..lang import ir
+from .engine import Engine, Facts, fine_stops
+from .exprgen import OutOfBounds
+from .intervals import Ranges
+from .pygen import MIDBLOCK, OWNER, RACE, Checks
+from .result import Race
+from .search import Search, read_by
+from .units import Lockset, Unit, locksets, units, units_of
+
+RIGHT, LEFT, NON = 1, 2, 4
+
+_WALKS = 60
+_WALK_STEPS = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """What decides whether two accesses to a variable are protected from each other."""
+
+    thread: int
+    low: int
+    high: int
+    write: bool
+    held: Lockset
+    phase: bool
+
+
+@dataclass(slots=True)
+class _Signed:
+    """A signature's sites, and what was found about it."""
+
+    sites: list[int] = field(default_factory=list)
+    non: bool = False
+    relies: bool = False
+
+
+@dataclass(slots=True)
+class _UnitClass:
+    """A unit's class, whether an invariant sees it, and the locks it takes by waiting."""
+
+    mover: int = 0
+    visible: bool = False
+    takes: tuple[tuple[int, int | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """How a block can have come to a unit."""
+
+    left: bool
+    visible: bool
+    taken: frozenset[tuple[int, int | None]]
+
+
+class Reduction:
+    """The block boundaries of a program under the present assumptions."""
+
+    def __init__(self, known: Facts) -> None:
+        self.known, self.program = known, known.program
+        threads = self.program.threads
+        self.units = [units(thread) for thread in threads]
+        self.units_of = [units_of(found) for found in self.units]
+        self.held = [locksets(thread) for thread in threads]
+        self.forced: set[tuple[int, int]] = set()
+        self.lost: set[tuple[int, int]] = set()
+        self.owners_lost: set[tuple[int, int]] = set()
+        self.active = probe(known)
+        self.reads = {
+            number: read_by(invariant.test) | read_by(invariant.when)
+            for number, invariant in enumerate(self.program.invariants)
+            if not invariant.terminal_only
+        }
+        self.quiet = {
+            lock for number in self.reads for lock in self.program.invariants[number].quiet
+        }
+        self.rw = self._rw_locks()
+        self.signatures: dict[int, dict[Signature, _Signed]] = {}
+        self.stops: list[list[int]] = []
+        self.checks: dict[int, Checks] = {}
+        self._compute()
+
+    # ------------------------------------------------------------------ assumptions
+
+    def unsure(self, search: Search) -> bool:
+        """Does what the search covered change the reduction?"""
+        if not self._activate(search):
+            return False
+        before = (self.stops, self.checks)
+        self._compute()
+        return before != (self.stops, self.checks)
+
+    def learn(self, search: Search) -> None:
+        """Revise the assumptions that the search found wrong."""
+        self._activate(search)
+        for kind, thread, node in search.wrong:
+            if kind == MIDBLOCK or (kind not in (RACE, OWNER)):
+                self.forced.update((thread, start) for start in self.units_of[thread][node])
+            elif kind == RACE:
+                self.lost.add((thread, node))
+            else:
+                self.owners_lost.add((thread, node))
+        self._compute()
+
+    def _activate(self, search: Search) -> bool:
+        changed = False
+        for thread, marks in enumerate(search.marks):
+            covered = search.engine.covered(thread, marks)
+            if not covered <= self.active[thread]:
+                self.active[thread] |= covered
+                changed = True
+        return changed
+
+    # -------------------------------------------------------------------- computing
+
+    def _compute(self) -> None:
+        self._tries, self._peeks = self._lock_users()
+        self._sleeps = self._find_sleeps()
+        non = self._sites()
+        classes = [
+            {start: self._classify(thread, unit, non) for start, unit in found.items()}
+            for thread, found in enumerate(self.units)
+        ]
+        self.classes = classes
+        ordered: set[tuple[int, int]] = set()
+        while True:
+            edges: dict[tuple[tuple[int, int | None], tuple[int, int | None]], set[int]] = {}
+            places: dict[tuple[int, int], set[tuple[tuple[int, int | None], ...]]] = {}
+            self.stops = [
+                self._cut(thread, classes[thread], ordered, edges, places)
+                for thread in range(len(self.units))
+            ]
+            more = _in_cycles(edges, places) - ordered
+            if not more:
+                break
+            ordered |= more
+        self.checks = self._make_checks(non)
+
+    def _cut(
+        self, number: int, classes: dict[int, _UnitClass], ordered: set[tuple[int, int]],
+        edges: dict[tuple[tuple[int, int | None], tuple[int, int | None]], set[int]],
+        places: dict[tuple[int, int], set[tuple[tuple[int, int | None], ...]]],
+    ) -> list[int]:  # fmt: skip
+        """The block boundaries of one thread; also the order in which blocks nest locks."""
+        found = self.units[number]
+        stops = {self.program.threads[number].entry}
+        for start in found:
+            if (number, start) in self.forced | ordered or self._waits(number, found[start]):
+                stops.add(start)
+        fresh = _Arrival(False, False, frozenset())
+        arrived: dict[int, set[_Arrival]] = {}
+        todo: list[tuple[int, _Arrival]] = [(start, fresh) for start in sorted(stops)]
+        while todo:
+            start, arrival = todo.pop()
+            own = classes[start]
+            first = arrival is fresh
+            if not first and start in stops:
+                continue
+            if not first and (
+                (arrival.left and own.mover & (RIGHT | NON)) or (arrival.visible and own.visible)
+            ):
+                stops.add(start)
+                todo.append((start, fresh))
+                continue
+            for held in arrival.taken:
+                for lock in own.takes:
+                    edges.setdefault((held, lock), set()).add(number)
+                    places.setdefault((number, start), set()).add((held, lock))
+            onward = _Arrival(
+                arrival.left or bool(own.mover & (LEFT | NON)),
+                arrival.visible or own.visible,
+                arrival.taken | set(own.takes),
+            )
+            for following in found[start].following:
+                known = arrived.setdefault(following, set())
+                if following not in stops and onward not in known:
+                    known.add(onward)
+                    todo.append((following, onward))
+        return sorted(stops)
+
+    def _waits(self, number: int, unit: Unit) -> bool:
+        """Does the unit wait for something other than a mutex?"""
+        code = self.program.threads[number].code
+        if not any(isinstance(code[node].action, ir.Wait) for node in unit.nodes):
+            return False
+        for node in unit.nodes:
+            sync = code[node].sync
+            if sync is not None and sync.kind == "acquire" and sync.lock is not None:
+                if sync.lock not in self.rw:
+                    return False
+        return True
+
+    # ------------------------------------------------------------------------ locks
+
+    def _rw_locks(self) -> set[int]:
+        """Locks that are more than a mutex: taken for reading, or taken without waiting."""
+        found: set[int] = set()
+        for thread, own in zip(self.program.threads, self.units, strict=True):
+            for start, unit in own.items():
+                for node in unit.nodes:
+                    sync = thread.code[node].sync
+                    if sync is None or sync.lock is None:
+                        continue
+                    waits = isinstance(thread.code[start].action, ir.Wait)
+                    if sync.mode == "r" or (sync.kind == "acquire" and not waits):
+                        found.add(sync.lock)
+        return found
+
+    def _lock_users(self) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
+        """Which threads try each lock, and which look at it other than by its primitives."""
+        tries: dict[int, set[int]] = {}
+        peeks: dict[int, set[int]] = {}
+        for number, thread in enumerate(self.program.threads):
+            for unit in self.units[number].values():
+                covered = self._covered(number, unit)
+                for node in unit.nodes:
+                    if node not in self.active[number]:
+                        continue
+                    sync = thread.code[node].sync
+                    if sync is not None and sync.kind == "try" and sync.lock is not None:
+                        tries.setdefault(sync.lock, set()).add(number)
+                    for var in self._strange(number, thread.code[node].action, covered):
+                        peeks.setdefault(var, set()).add(number)
+        return tries, peeks
+
+    def _covered(self, number: int, unit: Unit) -> set[int] | None:
+        """Variables of locks that the unit's own primitives account for (None: queues too)."""
+        found: set[int] = set()
+        code = self.program.threads[number].code
+        queues = False
+        for node in unit.nodes:
+            sync = code[node].sync
+            if sync is not None:
+                queues = queues or sync.kind in ("sleep", "wakeup", "resume")
+                if sync.lock is not None:
+                    found.add(sync.lock)
+                    if sync.lock in self.rw:
+                        found |= self._family(sync.lock)
+        if queues:
+            locks = self._all_locks()
+            found |= {
+                var for var, shared in enumerate(self.program.shared)
+                if shared.pure_sync and var not in locks
+            }  # fmt: skip
+        return found
+
+    def _family(self, lock: int) -> set[int]:
+        """The variables of the lock that this one belongs to, by name."""
+        prefix = self.program.shared[lock].name.rpartition(".")[0] + "."
+        return {
+            var
+            for var, shared in enumerate(self.program.shared)
+            if shared.pure_sync and shared.name.startswith(prefix)
+        }
+
+    def _all_locks(self) -> set[int]:
+        return {
+            instr.sync.lock
+            for thread in self.program.threads
+            for instr in thread.code
+            if instr.sync is not None and instr.sync.lock is not None
+            and instr.sync.kind not in ("wakeup", "resume")
+        }  # fmt: skip
+
+    def _strange(self, number: int, action: ir.Action, covered: set[int] | None) -> set[int]:
+        """Accesses to locks and queues other than by primitives and ``is it mine`` tests."""
+        found: set[int] = set()
+        for access in ir.accesses(action):
+            if not self.program.shared[access.var].pure_sync:
+                continue
+            if covered is not None and access.var in covered:
+                continue
+            if access.write or not _only_own(action, access.var, number):
+                found.add(access.var)
+        return found
+
+    def _find_sleeps(self) -> list[tuple[int, int, int, Lockset]]:
+        """Every sleep: the thread, the channels that it may be on, and the locks held."""
+        found: list[tuple[int, int, int, Lockset]] = []
+        for number, thread in enumerate(self.program.threads):
+            ranges = Ranges(self.program, thread)
+            for unit in self.units[number].values():
+                for node in unit.nodes:
+                    sync = thread.code[node].sync
+                    if sync is None or sync.kind != "sleep" or node not in self.active[number]:
+                        continue
+                    low, high = 1 << 30, -1
+                    for other in unit.nodes:
+                        action = thread.code[other].action
+                        if isinstance(action, ir.Assign) and isinstance(action.target, ir.Shared):
+                            var = action.target.var
+                            if self.program.shared[var].pure_sync and var != sync.lock:
+                                span = ranges.of(action.value, self.known.envs[number][other])
+                                low, high = min(low, span[0]), max(high, span[1])
+                    if low > high:
+                        low, high = 0, 1 << 30
+                    found.append((number, low, high, self.held[number][node]))
+        return found
+
+    def _wakeup(self, number: int, unit: Unit, node: int) -> int:
+        """A wakeup is a left mover if a lock keeps everybody from falling asleep meanwhile."""
+        thread = self.program.threads[number]
+        ranges = Ranges(self.program, thread)
+        low, high = 1 << 30, -1
+        for other in unit.nodes:
+            for root in ir.action_reads(thread.code[other].action):
+                for expr in ir.walk(root):
+                    if isinstance(expr, ir.Binary) and expr.op == "==":
+                        if isinstance(expr.left, ir.Shared):
+                            if self.program.shared[expr.left.var].pure_sync:
+                                span = ranges.of(expr.right, self.known.envs[number][other])
+                                low, high = min(low, span[0]), max(high, span[1])
+        if low > high:
+            low, high = 0, 1 << 30
+        for access in (a for n in unit.nodes for a in ir.accesses(thread.code[n].action)):
+            if self._peeks.get(access.var, set()) - {number}:
+                return NON
+        held = {token for token in self.held[number][node] if token[2] == "w"}
+        for sleeper, first, last, locks in self._sleeps:
+            if sleeper != number and first <= high and low <= last and not held & locks:
+                return NON
+        return LEFT
+
+    def _sync_class(self, number: int, unit: Unit, node: int, sync: ir.Sync) -> int:
+        if sync.kind == "wakeup":
+            return self._wakeup(number, unit, node)
+        if sync.kind not in ("acquire", "release") or sync.lock is None:
+            return NON
+        others = self._tries.get(sync.lock, set()) | self._peeks.get(sync.lock, set())
+        if sync.lock in self.rw or others - {number}:
+            return NON
+        return RIGHT if sync.kind == "acquire" else LEFT
+
+    # --------------------------------------------------------------------- accesses
+
+    def _sites(self) -> dict[tuple[int, int], bool]:
+        """The instructions that access something unprotected or seen by an invariant.
+
+        The value says whether an invariant sees the instruction.
+        """
+        self.signatures = {}
+        non: dict[tuple[int, int], bool] = {}
+        shared = self.program.shared
+        for number, thread in enumerate(self.program.threads):
+            ranges = Ranges(self.program, thread)
+            for node in sorted(self.active[number]):
+                instr = thread.code[node]
+                for access in ir.accesses(instr.action):
+                    var = shared[access.var]
+                    if var.pure_sync:
+                        continue
+                    low, high = ranges.of(access.index, self.known.envs[number][node])
+                    if var.is_list and access.element is None:
+                        high += var.width - 1
+                    if isinstance(instr.action, ir.ListInsert | ir.ListRemove):
+                        high = max(high, low + instr.action.list.capacity - 1)
+                    phase = var.phase is not None and (number, node) not in self.lost
+                    signature = Signature(
+                        number, low, high, access.write, self.held[number][node], phase
+                    )
+                    group = self.signatures.setdefault(access.var, {})
+                    group.setdefault(signature, _Signed()).sites.append(node)
+                    if access.write and self._seen(access.var, self.held[number][node]):
+                        non[number, node] = True
+        for group in self.signatures.values():
+            _protect(group)
+            for signature, signed in group.items():
+                if signed.non:
+                    for node in signed.sites:
+                        non.setdefault((signature.thread, node), False)
+        for place in self.owners_lost:
+            non.setdefault(place, False)
+        return non
+
+    def _seen(self, var: int, held: Lockset) -> bool:
+        """Does an invariant see a store to the variable made under these locks?"""
+        for number, reads in self.reads.items():
+            if var in reads:
+                quiet = self.program.invariants[number].quiet
+                if not any((lock, index, "w") in held for lock, index in quiet):
+                    return True
+        return False
+
+    def _sees_lock(self, var: int) -> bool:
+        """Does an invariant read a lock or queue that is not among its quiet locks?"""
+        return any(
+            var in reads
+            and not any(lock == var for lock, _ in self.program.invariants[number].quiet)
+            for number, reads in self.reads.items()
+        )
+
+    def _classify(
+        self, number: int, unit: Unit, non: dict[tuple[int, int], bool]
+    ) -> _UnitClass:
+        code = self.program.threads[number].code
+        result = _UnitClass()
+        covered = self._covered(number, unit)
+        takes: set[tuple[int, int | None]] = set()
+        for node in unit.nodes:
+            if (number, node) in non:
+                result.mover |= NON
+                result.visible = result.visible or non[number, node]
+            sync = code[node].sync
+            if sync is not None:
+                result.mover |= self._sync_class(number, unit, node, sync)
+                if sync.kind == "acquire" and sync.lock is not None:
+                    takes.add((sync.lock, sync.index))
+                if sync.kind in ("release", "sleep"):
+                    for lock, index in self.quiet:
+                        if lock == sync.lock and sync.index in (None, index):
+                            result.visible = True
+            if self._strange(number, code[node].action, covered):
+                result.mover |= NON
+            for access in ir.accesses(code[node].action):
+                if access.write and self.program.shared[access.var].pure_sync:
+                    if self._sees_lock(access.var):
+                        result.mover |= NON
+                        result.visible = True
+        if result.mover & NON or result.mover == RIGHT | LEFT:
+            result.mover = NON
+        result.takes = tuple(sorted(takes, key=repr))
+        return result
+
+    def _make_checks(self, non: dict[tuple[int, int], bool]) -> dict[int, Checks]:
+        """What the search must verify: accesses that rely on their record's phase."""
+        sites: dict[int, set[int]] = {}
+        relied: set[ir.Phase] = set()
+        for var, group in self.signatures.items():
+            for signature, signed in group.items():
+                phase = self.program.shared[var].phase
+                if signed.relies and phase is not None:
+                    sites.setdefault(signature.thread, set()).update(signed.sites)
+                    relied.add(phase)
+        ruling = {var for phase in relied for var in (phase.owner, phase.via) if var is not None}
+        checks: dict[int, Checks] = {}
+        for number, thread in enumerate(self.program.threads):
+            owners: set[int] = set()
+            for node, instr in enumerate(thread.code):
+                stored = {access.var for access in ir.accesses(instr.action) if access.write}
+                if stored & ruling and (number, node) not in non:
+                    owners.add(node)
+            checks[number] = Checks(frozenset(sites.get(number, ())), frozenset(owners))
+        return checks
+
+    # ----------------------------------------------------------------------- report
+
+    def races(self) -> list[Race]:
+        """Pairs of accesses that nothing protects from each other, one for each two places."""
+        found: dict[tuple[object, ...], Race] = {}
+        threads = self.program.threads
+        for var, group in self.signatures.items():
+            pairs = list(group.items())
+            for at, (one, first) in enumerate(pairs):
+                for two, second in pairs[at + 1 :]:
+                    if not _conflict(one, two) or _locked(one, two) or (one.phase and two.phase):
+                        continue
+                    name = self.program.shared[var].name
+                    for a in first.sites:
+                        for b in second.sites:
+                            where_a = threads[one.thread].code[a].where
+                            where_b = threads[two.thread].code[b].where
+                            key = (name, where_a.lines, where_a.line, where_b.lines, where_b.line)
+                            found.setdefault(
+                                key,
+                                Race(
+                                    name,
+                                    (threads[one.thread].name, threads[two.thread].name),
+                                    (where_a.lines, where_b.lines),
+                                    (a, b),
+                                    (one.write, two.write),
+                                ),
+                            )
+        return list(found.values())
+
+
+def _conflict(one: Signature, two: Signature) -> bool:
+    return (
+        one.thread != two.thread
+        and (one.write or two.write)
+        and one.low <= two.high
+        and two.low <= one.high
+    )
+
+
+def _locked(one: Signature, two: Signature) -> bool:
+    """Is there a lock that both hold, one of them exclusively?"""
+    return any(
+        (lock, index, other) in two.held
+        for lock, index, mode in one.held
+        for other in (("w", "r") if mode == "w" else ("w",))
+    )
+
+
+def _protect(group: dict[Signature, _Signed]) -> None:
+    """Mark the signatures that conflict unprotected, and those that rely on phases."""
+    pairs = list(group.items())
+    for at, (one, first) in enumerate(pairs):
+        for two, second in pairs[at + 1 :]:
+            if not _conflict(one, two) or _locked(one, two):
+                continue
+            if one.phase and two.phase:
+                first.relies = second.relies = True
+            else:
+                first.non = second.non = True
+
+
+def _only_own(action: ir.Action, var: int, me: int) -> bool:
+    """Is the variable read only in comparisons of one element with this thread?"""
+    total = own = 0
+    for root in ir.action_reads(action):
+        for expr in ir.walk(root):
+            if isinstance(expr, ir.Shared) and expr.var == var:
+                total += 1
+            if isinstance(expr, ir.Binary) and expr.op in ("==", "!="):
+                for one, two in ((expr.left, expr.right), (expr.right, expr.left)):
+                    if isinstance(one, ir.Shared) and one.var == var:
+                        own += two == ir.Const(me, getattr(two, "ctype", ir.INT32))
+    return total == own
+
+
+def _in_cycles(
+    edges: dict[tuple[tuple[int, int | None], tuple[int, int | None]], set[int]],
+    places: dict[tuple[int, int], set[tuple[tuple[int, int | None], ...]]],
+) -> set[tuple[int, int]]:
+    """The acquisitions whose nesting is part of a cycle in the order of locks."""
+    vague = {lock for pair in edges for lock, index in pair if index is None}
+
+    def name(lock: tuple[int, int | None]) -> tuple[int, int | None]:
+        return (lock[0], None) if lock[0] in vague else lock
+
+    after: dict[tuple[int, int | None], set[tuple[int, int | None]]] = {}
+    for one, two in edges:
+        after.setdefault(name(one), set()).add(name(two))
+
+    def reaches(start: tuple[int, int | None], goal: tuple[int, int | None]) -> bool:
+        seen = {start}
+        todo = [start]
+        while todo:
+            lock = todo.pop()
+            if lock == goal:
+                return True
+            for other in after.get(lock, ()):
+                if other not in seen:
+                    seen.add(other)
+                    todo.append(other)
+        return False
+
+    return {
+        place
+        for place, pairs in places.items()
+        if any(reaches(name(pair[1]), name(pair[0])) for pair in pairs)
+    }
+
+
+def probe(known: Facts) -> list[set[int]]:
+    """A first guess at the code that can be reached: what random walks execute.
+
+    The walks are the same every time.  Code that they miss is found by the search itself.
+    """
+    program = known.program
+    engine = Engine(known, fine_stops(program))
+    marks = [bytearray(len(code.leaves)) for code in engine.threads]
+    starts = engine.initial()
+    chance = random.Random(1)
+    threads = range(len(program.threads))
+    for _ in range(_WALKS):
+        state = chance.choice(starts)
+        turn = chance.choice(threads)
+        for _ in range(_WALK_STEPS):
+            if chance.random() < 0.3:
+                turn = chance.choice(threads)
+            for thread in _from(turn, len(program.threads)):
+                try:
+                    outcomes = engine.outcomes(state, thread)
+                except OutOfBounds:
+                    continue
+                for outcome in outcomes:
+                    for leaf in outcome.leaves:
+                        marks[thread][leaf] = 1
+                after = [o.after for o in outcomes if o.after is not None]
+                if after:
+                    turn = thread
+                    state = chance.choice(after)
+                    break
+            else:
+                break
+    return [engine.covered(thread, mark) for thread, mark in enumerate(marks)]
+
+
+def _from(first: int, count: int) -> Iterable[int]:
+    return [*range(first, count), *range(first)]

@@ -1,0 +1,122 @@
+"""What an exploration reports: one type for each word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+Verdict: TypeAlias = Literal["violated", "holds", "inconclusive"]
+Granularity: TypeAlias = Literal["reduced", "fine"]
+Kind: TypeAlias = Literal["check", "invariant", "deadlock", "progress"]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One step of the graph that was searched: the thread, its choices, the digest after it.
+
+    ``digest`` is empty for a block that ends in a violation.
+    """
+
+    thread: int
+    choices: tuple[int, ...]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A way from an initial state: its index, its digest, and the blocks."""
+
+    initial: int
+    digest: str
+    blocks: tuple[Block, ...]
+
+    @property
+    def switches(self) -> int:
+        """How often the running thread changes."""
+        pairs = zip(self.blocks, self.blocks[1:], strict=False)
+        return sum(one.thread != two.thread for one, two in pairs)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A violation: the property, its cause, and the shortest path to it.
+
+    ``thread`` is the thread that made the last step (None for deadlocks and progress,
+    unless one thread is concerned), ``instr`` its instruction.  ``depth`` counts blocks.
+    ``count`` is how many transitions or states showed the same cause; for invariants and
+    checks in the whole search.
+    """
+
+    kind: Kind
+    property: str
+    message: str
+    lines: tuple[int, ...]
+    thread: int | None
+    instr: int | None
+    depth: int
+    path: Path
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Race:
+    """Two accesses of different threads that nothing protects from each other."""
+
+    variable: str
+    threads: tuple[str, str]
+    lines: tuple[tuple[int, ...], tuple[int, ...]]
+    instrs: tuple[int, int]
+    writes: tuple[bool, bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a running search tells from time to time."""
+
+    states: int
+    transitions: int
+    queue: int
+    depth: int
+    seconds: float
+    memory: int
+    restarts: int
+
+
+ProgressCallback: TypeAlias = Callable[[Progress], None]
+
+
+@dataclass(slots=True)
+class Result:
+    """The outcome of one exploration.
+
+    ``complete`` is False when a bound was hit or the search was interrupted; ``bound`` says
+    which (``max_states``, ``max_seconds``, ``max_memory``, ``interrupted``).  ``covered``
+    holds, for each thread, the instructions that were executed; ``witnesses`` the path to a
+    state of each witness (None: not reached).  ``stops`` are the block boundaries by thread.
+    """
+
+    program: str
+    granularity: Granularity
+    states: int
+    transitions: int
+    depth: int
+    seconds: float
+    complete: bool
+    bound: str
+    violations: list[Found]
+    witnesses: dict[str, Path | None]
+    covered: list[set[int]]
+    stops: list[list[int]]
+    races: list[Race] = field(default_factory=list)
+    restarts: int = 0
+    state_bytes: int = 0
+    memory: int = 0
+    kept: list[bytes] | None = None
+
+    @property
+    def verdict(self) -> Verdict:
+        """``violated`` as soon as something is; ``holds`` only after a complete search."""
+        if self.violations:
+            return "violated"
+        return "holds" if self.complete else "inconclusive"
