@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from ..explore.result import Granularity
 from ..lang.scenario import Scenario
 from ..trace.data import check_writable, write_text
 from ..trace.errors import DataError
@@ -34,7 +35,7 @@ class Settings:
 
     variant: str
     fixes: tuple[str, ...]
-    granularity: str
+    granularity: Granularity
     max_states: int
     workers: int
     json: Path | None
@@ -66,7 +67,7 @@ def check(
     variant: str | None,
     fixes: tuple[str, ...],
     engine: str,
-    granularity: str,
+    granularity: Granularity,
     max_states: int,
     workers: int | None,
     json_file: Path | None,
@@ -238,9 +239,8 @@ class Run:
     def _head(self) -> None:
         settings, count = self.settings, len(self.scenarios)
         fixes = f" with {', '.join(settings.fixes)}" if settings.fixes else ""
-        noun = "scenario" if count == 1 else "scenarios"
         self.console.print(
-            f"{self.library.subject.name} {settings.variant}{fixes}: {count} {noun}, "
+            f"{self.library.subject.name} {settings.variant}{fixes}: {_count(count, 'scenario')}, "
             f"{settings.granularity} granularity, python engine"
         )
         self.console.print(
@@ -321,6 +321,10 @@ class Run:
             tail += f", interrupted after {len(outcomes)} of {len(self.scenarios)}"
         self.console.print(f"\n{', '.join(parts)}{tail}")
         if causes or new:
-            found = [f"{len(causes)} known findings"] if causes else []
-            found += [f"{new} violations that are no known finding"] if new else []
+            found = [_count(len(causes), "known finding")] if causes else []
+            found += [_count(new, "violation") + " of no known finding"] if new else []
             self.console.print(f"{', '.join(found)}; to read a trace: genfscheck show TRACE")
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

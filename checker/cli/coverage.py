@@ -1,12 +1,19 @@
-"""``coverage``: which lines of the checked file the model cites, and which the suite reaches."""
+"""``coverage``: which lines of the checked file the model cites, and which the suite reaches.
+
+A model may keep a table of the checked functions (``lines.toml`` anywhere in it): for each
+its range of lines, and by reason the lines that carry no modelled code.  Without one, the
+ranges are those that the model's routines declare.
+"""
 
 from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 
 import click
 from rich.console import Console
@@ -14,11 +21,14 @@ from rich.table import Table
 
 from ..lang.scenario import Scenario
 from ..lang.source import Function
+from ..trace.data import Fields, read_toml
 from ..trace.names import line_ranges
 from .library import Library, Subject
 from .outcome import EXIT_INCONCLUSIVE
 from .pool import Done, Failed, Report, run_jobs
 from .work import covered_lines, search
+
+_RANGE = re.compile(r"\s*(\d+)(?:-(\d+))?\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +51,37 @@ class Reached:
 
 
 @dataclass(frozen=True, slots=True)
-class RoutineCoverage:
-    """One routine that encodes a range of lines.
+class Missed:
+    """A statement of the model that nothing executed."""
 
-    ``uncited`` are lines between its first and last citation that no statement cites;
-    ``missed`` are statements of the model (its own line numbers) that nothing executed.
-    """
+    file: str
+    line: int
+    text: str
+    cites: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """One function of the checked file: its range, and the lines without code, by reason."""
 
     name: str
     first: int
     last: int
+    exempt: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionCoverage:
+    """What the model makes of one function of the checked file.
+
+    ``uncited`` are its lines that no statement cites and that the table does not excuse.
+    """
+
+    function: Checked
     cited: tuple[int, ...]
     uncited: tuple[int, ...]
     reached: tuple[int, ...]
-    missed: tuple[tuple[int, str, tuple[int, ...]], ...]
+    missed: tuple[Missed, ...]
 
 
 @click.command()
@@ -76,21 +103,33 @@ def coverage(
 ) -> int:
     """Seed lines cited, and statements of the model reached and never reached."""
     library = Library(subject)
+    functions = checked_functions(library)
     chosen = [] if cited else library.chosen(names, full=full)
-    tasks = [CoverageTask(subject, scenario, max_states) for scenario in chosen]
+    reached = reach_all(subject, chosen, max_states, workers)
+    table = [function_coverage(library, function, reached) for function in functions]
+    if as_json:
+        click.echo(json.dumps([_as_json(entry) for entry in table], indent=1))
+    else:
+        _print(table, explored=not cited)
+    return 0 if all(entry.complete for entry in reached) else EXIT_INCONCLUSIVE
+
+
+# ---------------------------------------------------------------------- what is executed
+
+
+def reach_all(
+    subject: Subject, scenarios: Sequence[Scenario], max_states: int, workers: int
+) -> list[Reached]:
+    """Explore scenarios and say what each executed."""
+    tasks = [CoverageTask(subject, scenario, max_states) for scenario in scenarios]
     reached: list[Reached] = []
     with closing(run_jobs(reach, tasks, workers)) as events:
         for event in events:
             if isinstance(event, Done):
                 reached.append(event.result)
             elif isinstance(event, Failed):
-                raise click.UsageError(f"{chosen[event.index].name}: {event.message}")
-    table = list(routine_coverage(library, reached))
-    if as_json:
-        click.echo(json.dumps([_as_json(entry) for entry in table], indent=1))
-    else:
-        _print(table, explored=not cited)
-    return 0 if all(entry.complete for entry in reached) else EXIT_INCONCLUSIVE
+                raise click.UsageError(f"{scenarios[event.index].name}: {event.message}")
+    return reached
 
 
 def reach(task: CoverageTask, tell: Report) -> Reached:
@@ -111,30 +150,84 @@ def reach(task: CoverageTask, tell: Report) -> Reached:
     )
 
 
-def routine_coverage(library: Library, reached: Sequence[Reached]) -> Iterator[RoutineCoverage]:
-    """Every routine with a range of seed lines, in the order of those lines."""
+# -------------------------------------------------------------------------- what is cited
+
+
+def checked_functions(library: Library) -> list[Checked]:
+    """The functions of the checked file, in the order of their lines."""
+    tables = sorted(library.subject.root.rglob("lines.toml"))
+    found: dict[str, Checked] = {}
+    for path in tables:
+        document = read_toml(path)
+        for name in document.keys():
+            found[name] = _checked(path, name, document.table(name))
+    if not tables:
+        for function in _encoding(library):
+            first, last = function.seed or (0, 0)
+            found[function.name] = Checked(function.name, first, last)
+    return sorted(found.values(), key=lambda entry: (entry.first, entry.name))
+
+
+def _checked(path: Path, name: str, table: Fields) -> Checked:
+    lines = parse_ranges(table, "range", table.string("range"))
+    parse_open = table.integers("open", [])
+    reasons = table.table("exempt", {})
+    exempt = [
+        (reason, parse_ranges(reasons, reason, reasons.string(reason)))
+        for reason in reasons.keys()
+    ]
+    table.done()
+    if parse_open:
+        exempt.append(("open", parse_open))
+    for reason, excused in exempt:
+        outside = [line for line in excused if not lines[0] <= line <= lines[-1]]
+        if outside:
+            raise reasons.error(
+                reason, f"expected lines of {name}, {lines[0]}-{lines[-1]}, found {outside[0]}"
+            )
+    return Checked(name, lines[0], lines[-1], tuple(exempt))
+
+
+def parse_ranges(fields: Fields, key: str, text: str) -> tuple[int, ...]:
+    """The lines of ``"74, 77-79"``."""
+    found: list[int] = []
+    for part in text.split(","):
+        match = _RANGE.match(part)
+        if match is None:
+            raise fields.error(key, f"expected line numbers such as 74, 77-79, found {part!r}")
+        first = int(match[1])
+        found.extend(range(first, int(match[2] or first) + 1))
+    return tuple(found)
+
+
+def _encoding(library: Library) -> Iterator[Function]:
+    for kind in ("routine", "atomic", "pure", "actor"):
+        for function in library.source.functions(kind):
+            if function.seed is not None:
+                yield function
+
+
+def function_coverage(
+    library: Library, checked: Checked, reached: Sequence[Reached]
+) -> FunctionCoverage:
+    """What the model cites and the scenarios reach of one function."""
     executed = frozenset[tuple[str, int]]().union(*(entry.statements for entry in reached))
     lines = frozenset[int]().union(*(entry.lines for entry in reached))
-    functions = [
+    inside = range(checked.first, checked.last + 1)
+    encoding = [
         function
-        for kind in ("routine", "atomic", "pure", "actor")
-        for function in library.source.functions(kind)
-        if function.seed is not None
+        for function in _encoding(library)
+        if function.seed and function.seed[0] in inside and function.seed[1] in inside
     ]
-    for function in sorted(functions, key=lambda f: (f.seed or (0, 0), f.name)):
-        assert function.seed is not None
-        cited = sorted(set(_cited(function)))
-        inside = [line for line in cited if function.seed[0] <= line <= function.seed[1]]
-        gaps = set(range(inside[0], inside[-1] + 1)) - set(inside) if inside else set()
-        yield RoutineCoverage(
-            name=function.name,
-            first=function.seed[0],
-            last=function.seed[1],
-            cited=tuple(inside),
-            uncited=tuple(sorted(gaps)),
-            reached=tuple(line for line in inside if line in lines),
-            missed=tuple(_missed(function, executed)),
-        )
+    cited = {line for function in encoding for line in _cited(function)} & set(inside)
+    excused = {line for reason, listed in checked.exempt if reason != "open" for line in listed}
+    return FunctionCoverage(
+        checked,
+        tuple(sorted(cited)),
+        tuple(sorted(set(inside) - cited - excused)),
+        tuple(sorted(cited & lines)),
+        tuple(missed for function in encoding for missed in _missed(function, executed)),
+    )
 
 
 def _statements(function: Function) -> Iterator[ast.stmt]:
@@ -149,30 +242,35 @@ def _cited(function: Function) -> Iterable[int]:
         yield from function.module.cited(statement)
 
 
-def _missed(
-    function: Function, executed: frozenset[tuple[str, int]]
-) -> Iterator[tuple[int, str, tuple[int, ...]]]:
+def _missed(function: Function, executed: frozenset[tuple[str, int]]) -> Iterator[Missed]:
     file = function.module.file
     for statement in sorted(_statements(function), key=lambda node: node.lineno):
         if (file, statement.lineno) not in executed:
             text = ast.unparse(statement).splitlines()[0]
-            yield statement.lineno, text, function.module.cited(statement)
+            cites = function.module.cited(statement)
+            yield Missed(file, statement.lineno, text, cites)
 
 
-def _print(table: Sequence[RoutineCoverage], *, explored: bool) -> None:
-    console = Console(highlight=False)
+# ------------------------------------------------------------------------------- printing
+
+
+def _print(table: Sequence[FunctionCoverage], *, explored: bool) -> None:
+    console = Console(highlight=False, soft_wrap=True)
     shown = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
-    shown.add_column("routine", no_wrap=True)
+    shown.add_column("function", no_wrap=True)
     shown.add_column("lines", no_wrap=True)
-    shown.add_column("cited", justify="right")
-    shown.add_column("reached", justify="right")
-    shown.add_column("lines between that nothing cites", overflow="fold")
+    for heading in ("cited", "reached", "no code"):
+        shown.add_column(heading, justify="right")
+    shown.add_column("neither cited nor excused", overflow="fold")
     for entry in table:
+        checked = entry.function
+        excused = {line for _, lines in checked.exempt for line in lines}
         shown.add_row(
-            entry.name,
-            f"{entry.first}-{entry.last}",
+            checked.name,
+            f"{checked.first}-{checked.last}",
             str(len(entry.cited)),
             str(len(entry.reached)) if explored else "-",
+            str(len(excused)),
             line_ranges(entry.uncited) or "-",
         )
     console.print(shown)
@@ -181,24 +279,32 @@ def _print(table: Sequence[RoutineCoverage], *, explored: bool) -> None:
     console.print("\nstatements of the model that nothing reached")
     count = 0
     for entry in table:
-        for number, text, cited in entry.missed:
+        for missed in entry.missed:
             count += 1
             console.print(
-                f"  {entry.name}:{number}  [{line_ranges(cited)}]  {text}", markup=False
+                f"  {missed.file}:{missed.line}  [{line_ranges(missed.cites)}]  {missed.text}",
+                markup=False,
             )
     console.print(f"{count} never reached" if count else "  none")
 
 
-def _as_json(entry: RoutineCoverage) -> dict[str, object]:
+def _as_json(entry: FunctionCoverage) -> dict[str, object]:
+    checked = entry.function
     return {
-        "routine": entry.name,
-        "first": entry.first,
-        "last": entry.last,
+        "function": checked.name,
+        "first": checked.first,
+        "last": checked.last,
         "cited": list(entry.cited),
         "uncited": list(entry.uncited),
         "reached": list(entry.reached),
+        "exempt": {reason: list(lines) for reason, lines in checked.exempt},
         "missed": [
-            {"line": number, "text": text, "cites": list(cited)}
-            for number, text, cited in entry.missed
+            {
+                "file": missed.file,
+                "line": missed.line,
+                "text": missed.text,
+                "cites": list(missed.cites),
+            }
+            for missed in entry.missed
         ],
     }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from ..explore.prepare import prepare
 from ..lang import ir
 from ..lang.compile import CallSpec
 from ..lang.scenario import Scenario, compile_scenario, parse, read
@@ -122,9 +123,10 @@ class Library:
     def compile(self, scenario: Scenario, variant: str, fixes: tuple[str, ...]) -> ir.Program:
         """A scenario's program."""
         switched = self.known_fixes if variant == HARDENED else fixes
-        return compile_scenario(
+        program = compile_scenario(
             self.source, scenario, fixes=frozenset(switched), variant=variant
         )
+        return prepare(program)
 
     def compile_trace(self, trace: Trace, path: Path) -> tuple[Scenario, ir.Program]:
         """The scenario that a trace carries, compiled as it was; refused for another model."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -50,13 +50,16 @@ _BAD_INPUT = (DataError, ModelError, ScenarioError)
 
 def run_jobs(
     job: Job[Item, Result], items: Sequence[Item], workers: int
-) -> Iterator[Progress | Done[Result] | Failed]:
+) -> Generator[Progress | Done[Result] | Failed, None, None]:
     """Run the job on every item, at most ``workers`` at a time, and tell what happens.
 
     Closing the iterator ends the jobs that still run.
     """
-    method = "fork" if "fork" in multiprocessing.get_all_start_methods() else "spawn"
-    context = multiprocessing.get_context(method)
+    context = (
+        multiprocessing.get_context("fork")
+        if "fork" in multiprocessing.get_all_start_methods()
+        else multiprocessing.get_context("spawn")
+    )
     running: dict[Connection, tuple[int, BaseProcess]] = {}
     waiting = list(enumerate(items))
     try:
@@ -70,18 +73,18 @@ def run_jobs(
                 running[ours] = (index, process)
             for ready in wait(list(running)):
                 assert isinstance(ready, Connection)
-                index, process = running[ready]
+                index, child = running[ready]
                 try:
                     kind, value = ready.recv()
                 except EOFError:
-                    process.join()
-                    kind, value = "died", process.exitcode
+                    child.join()
+                    kind, value = "died", child.exitcode
                 if kind == "progress":
                     yield Progress(index, value)
                     continue
                 del running[ready]
                 ready.close()
-                process.join()
+                child.join()
                 if kind == "done":
                     yield Done(index, value)
                 elif kind == "died":
@@ -89,9 +92,9 @@ def run_jobs(
                 else:
                     yield Failed(index, value, kind == "usage")
     finally:
-        for connection, (_, process) in running.items():
-            process.terminate()
-            process.join()
+        for connection, (_, child) in running.items():
+            child.terminate()
+            child.join()
             connection.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import click
 
@@ -86,9 +87,9 @@ def find_races(task: RaceTask, tell: Report) -> Races:
     return Races(task.scenario.name, tuple(result.races), result.complete)
 
 
-def merge(found: list[Races]) -> list[dict[str, object]]:
+def merge(found: list[Races]) -> list[dict[str, Any]]:
     """Races by field, each pair of places once, with the scenarios that show it."""
-    table: dict[str, dict[tuple[object, ...], list[str]]] = {}
+    table: dict[str, dict[tuple[tuple[tuple[int, ...], bool], ...], list[str]]] = {}
     for entry in found:
         for race in entry.races:
             sides = sorted(zip(race.lines, race.writes, strict=True))

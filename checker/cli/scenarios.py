@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
+import textwrap
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from .library import Library, Subject, runs
 
@@ -33,19 +32,15 @@ def scenarios(subject: Subject, names: tuple[str, ...], as_json: bool) -> int:
         ]
         click.echo(json.dumps(document, indent=1))
         return 0
-    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
-    table.add_column("scenario", no_wrap=True)
-    table.add_column("tier")
-    table.add_column("question", overflow="fold", ratio=3)
-    table.add_column("threads", overflow="fold", ratio=2)
-    table.add_column("exercises", overflow="fold", ratio=2)
     for scenario in chosen:
-        table.add_row(
-            scenario.name,
-            scenario.tier,
-            scenario.question,
-            ", ".join(runs(scenario).values()),
-            ", ".join(scenario.exercises),
-        )
-    Console(highlight=False).print(table)
+        tier = "" if scenario.tier == "default" else f"  ({scenario.tier})"
+        click.echo(f"{scenario.name}{tier}")
+        click.echo(_wrapped(scenario.question))
+        for name, calls in runs(scenario).items():
+            click.echo(_wrapped(f"{name}: {calls}"))
+        click.echo(_wrapped("exercises " + ", ".join(scenario.exercises)))
     return 0
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 96, initial_indent="    ", subsequent_indent="        ")

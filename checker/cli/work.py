@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..explore.errors import InternalError, SetupError
+from ..explore.explore import explore
 from ..explore.refine import expand
 from ..explore.result import Found, Granularity, Progress, Result
-from ..explore.search import explore
 from ..lang import ir
 from ..lang.errors import ScenarioError
 from ..lang.scenario import Scenario
@@ -42,7 +43,7 @@ def check_scenario(task: Task, tell: Report) -> Outcome:
     result = search(task.scenario, program, task.granularity, task.max_states, tell)
     violations = []
     for number, found in enumerate(result.violations, start=1):
-        trace = counterexample(library, task.scenario, program, found)
+        trace = counterexample(library, task.scenario, program, found, result.stops)
         task.traces.mkdir(parents=True, exist_ok=True)
         path = task.traces / f"{task.scenario.name}-{number}.json"
         save(trace, path)
@@ -102,10 +103,14 @@ def search(
 
 
 def counterexample(
-    library: Library, scenario: Scenario, program: ir.Program, found: Found
+    library: Library,
+    scenario: Scenario,
+    program: ir.Program,
+    found: Found,
+    stops: Sequence[Sequence[int]],
 ) -> Trace:
     """The fine trace of a violation, executed again; what does not repeat is our own fault."""
-    steps = expand(program, found.path)
+    steps = expand(program, found.path, stops).steps
     decisions = [Decision(step.thread, step.choices) for step in steps]
     try:
         replay = execute(program, found.path.initial, decisions)

@@ -74,15 +74,9 @@ class Trace:
         return sum(a != b for a, b in zip(names, names[1:], strict=False))
 
 
-def state_digest(values: tuple[int, ...]) -> str:
-    """A short digest of a state."""
-    text = ",".join(map(str, values))
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
 def to_json(trace: Trace) -> dict[str, Any]:
-    """The trace as a JSON object."""
-    return {
+    """The trace as a JSON object; the ``seal`` is a digest of all the rest."""
+    value: dict[str, Any] = {
         "format": FORMAT,
         "schema": SCHEMA,
         "model": trace.model,
@@ -110,19 +104,22 @@ def to_json(trace: Trace) -> dict[str, Any]:
             "thread": trace.broken.thread,
         },
     }
+    value["seal"] = _sha256(json.dumps(value, sort_keys=True))
+    return value
 
 
 def save(trace: Trace, path: Path) -> None:
     """Write the trace, one step a line."""
     value = to_json(trace)
     steps = value.pop("steps")
-    violation = value.pop("violation")
+    tail = {"violation": value.pop("violation"), "seal": value.pop("seal")}
+    end = json.dumps(tail, indent=1).removeprefix("{\n")
     head = json.dumps(value, indent=1)
     body = ",\n  ".join(json.dumps(step) for step in steps)
     head = head.removesuffix("\n}")
     write_text(
         path,
-        f'{head},\n "steps": [\n  {body}\n ],\n "violation": {json.dumps(violation)}\n}}\n',
+        f'{head},\n "steps": [\n  {body}\n ],\n{end}\n',
     )
 
 
@@ -160,6 +157,8 @@ def parse(fields: Fields) -> Trace:
     )
     if fields.string("scenario_sha256") != _sha256(trace.scenario_text):
         raise fields.error("scenario_text", "does not match scenario_sha256: it was edited")
+    if fields.string("seal") != to_json(trace)["seal"]:
+        raise fields.error("seal", "does not match the contents: the trace was edited")
     for table in (fields, initial, violation):
         table.done()
     return trace
@@ -183,5 +182,5 @@ def _sha256(text: str) -> str:
 
 __all__ = [
     "FORMAT", "SCHEMA", "Broken", "DataError", "Step", "Trace", "load", "parse", "save",
-    "state_digest", "to_json",
+    "to_json",
 ]  # fmt: skip

@@ -54,6 +54,10 @@ class Replay:
         return self.moments[-1].violation if self.moments else None
 
 
+# How many states are looked at to refute that a thread can never finish.
+_LOOK_AHEAD = 3000
+
+
 class Divergence(Exception):
     """The model does not do what was asked of it; ``step`` counts from 1, 0 is the start."""
 
@@ -189,8 +193,11 @@ def disproved(replay: Replay, broken: Broken) -> str:
     if any(invariant.name == broken.property for invariant in program.invariants):
         return "the invariant holds in the last state"
     if broken.property == "deadlock":
-        stuck = [t.name for t in unfinished(program, replay.final)]
-        return "" if stuck else "every thread has finished"
+        if enabled(program, replay.final):
+            return "some thread can still take a step"
+        return "" if unfinished(program, replay.final) else "every thread has finished"
+    if broken.property == "progress":
+        return _can_finish(program, replay.final, broken.message)
     return f"nothing in the last state breaks {broken.property}"
 
 
@@ -201,6 +208,29 @@ def _fails(replay: Replay, invariant: ir.Invariant) -> bool:
     terminal = not enabled(replay.program, state)
     return terminal if invariant.terminal_only else bool(eval_expr(invariant.when, state)) or \
         terminal
+
+
+def _can_finish(program: ir.Program, state: State, message: str) -> str:
+    """Look for a continuation that finishes the thread the message names, up to a bound."""
+    names = [t for t in unfinished(program, state) if message.startswith(f"{t.name} ")]
+    if not names:
+        return "the thread has finished"
+    thread = names[0].index
+    interpreter = Interpreter(program)
+    seen = {state}
+    todo = [state]
+    while todo and len(seen) < _LOOK_AHEAD:
+        here = todo.pop()
+        for other in program.threads:
+            for result in interpreter.fine_step(here, other.index):
+                after = result.state
+                if after is None or after in seen:
+                    continue
+                if after.threads[thread].pc == ENDED:
+                    return f"{names[0].name} can still finish"
+                seen.add(after)
+                todo.append(after)
+    return ""
 
 
 def enabled(program: ir.Program, state: State) -> list[int]:

@@ -275,6 +275,7 @@ def _changes(names: Names, moment: Moment) -> Iterator[Change]:
                     var.ghost,
                     sync=var.pure_sync,
                 )
+    yield from _vain(names, moment)
     thread = program.threads[moment.thread]
     stored = {
         target.var
@@ -295,6 +296,24 @@ def _changes(names: Names, moment: Moment) -> Iterator[Change]:
                     names.show(local.domain, b),
                     local=True,
                 )
+
+
+def _vain(names: Names, moment: Moment) -> Iterator[Change]:
+    """Stores of a value that was there already: how an update is lost."""
+    program = names.program
+    thread = program.threads[moment.thread]
+    for node, state in _within(program, moment):
+        action = thread.code[node].action
+        if not (isinstance(action, ir.Assign) and isinstance(action.target, ir.Shared)):
+            continue
+        var = program.shared[action.target.var]
+        element = evaluate(action.target.index, state, moment.thread)
+        if var.pure_sync or element is None or not 0 <= element < var.length:
+            continue
+        before = moment.before.shared[action.target.var][element]
+        if before == moment.after.shared[action.target.var][element]:
+            shown = names.show(var.domain, before)
+            yield Change(names.element(action.target.var, element), shown, shown, var.ghost)
 
 
 def _reads(names: Names, moment: Moment) -> Iterator[tuple[str, str]]:

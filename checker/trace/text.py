@@ -74,7 +74,8 @@ def _held_after(run: Run, before: tuple[str, ...]) -> tuple[str, ...]:
 def _folded(entry: Folded) -> Iterator[str]:
     number = f"{entry.first}-{entry.last}" if entry.count > 1 else str(entry.first)
     lines = line_ranges(entry.lines)
-    where = f"lines {lines}" if lines else ", ".join(filter(None, entry.routines))
+    noun = "line" if len(set(entry.lines)) == 1 else "lines"
+    where = f"{noun} {lines}" if lines else ", ".join(filter(None, entry.routines))
     sees = ", ".join(f"{name} = {value}" for name, value in entry.reads[:6])
     more = ", ..." if len(entry.reads) > 6 else ""
     text = f"... {where}" + (f"; sees {sees}{more}" if sees else "")
@@ -91,8 +92,8 @@ def _event(event: Event, everything: bool, source: Mapping[int, str] | None) -> 
             yield f"{number:>9}  {line:>6} | {source[line].rstrip()}"
     else:
         yield from _wrap(text, f"{event.number:>9}  {lines:>6}  ", " " * 23)
-    for label, value in event.choices:
-        yield f"{'':19}choice: {label} = {value}"
+    for label, choice in event.choices:
+        yield f"{'':19}choice: {label} = {choice}"
     shown = [c for c in event.changes if everything or not (c.local or c.sync)]
     for change in shown:
         yield f"{'':19}{_change(change)}"
@@ -105,6 +106,8 @@ def _event(event: Event, everything: bool, source: Mapping[int, str] | None) -> 
 
 def _change(change: Change) -> str:
     mark = "  (ghost)" if change.ghost else "  (local)" if change.local else ""
+    if change.old == change.new:
+        return f"{change.name}: stays {change.new}{mark}"
     return f"{change.name}: {change.old} -> {change.new}{mark}"
 
 
