@@ -12,7 +12,8 @@ from ...checker.lang.prelude import (
     rw_tryenter, wakeup,
 )  # fmt: skip
 from ..kernel.buf import (
-    VOP_STRATEGY, biowait, getiobuf, kva_zero, nestiobuf_done, nestiobuf_setup, uvm_pagermapin,
+    VOP_STRATEGY, biowait, getiobuf, kva_zero, nestiobuf_done, nestiobuf_setup, putiobuf,
+    uvm_pagermapin,
     uvm_pagermapout,
 )  # fmt: skip
 from ..kernel.fs import (
@@ -161,7 +162,7 @@ def _getpages(
 
     nfound: int32 = 0  # 319
     nfound, npages = uvn_findpages(
-        vp, origoffset, npages, pgs[ridx:], UFP.NOWAIT if async_ else UFP_ALL
+        vp, origoffset, npages, pgs[ridx:], UFP.NOWAIT if async_ else UFP(0)
     )  # 319-320
     if nfound != orignpages:  # 320
         rw_exit(vp.g_glock)  # 321
@@ -192,7 +193,7 @@ def _getpages(
             pgs.fill(NULL)  # 381
             npgs: int32 = npages  # 385
             nfound, npgs = uvn_findpages(
-                vp, startoffset, npgs, pgs, UFP.NOWAIT if async_ else UFP_ALL
+                vp, startoffset, npgs, pgs, UFP.NOWAIT if async_ else UFP(0)
             )  # 386-387
             if nfound != npages:  # 387
                 rw_exit(vp.g_glock)  # 388
@@ -242,7 +243,7 @@ def _locked(
             kassert(pg is NULL or pg is PGO_DONTCARE)  # 222
     nfound: int32 = 0  # 225
     nfound, npages = uvn_findpages(
-        vp, origoffset, npages, a_m, UFP.NOWAIT | UFP.NOALLOC | (UFP.NORDONLY if write else UFP_ALL)
+        vp, origoffset, npages, a_m, UFP.NOWAIT | UFP.NOALLOC | (UFP.NORDONLY if write else UFP(0))
     )  # 225-226
     kassert(npages == a_count)  # 227
     if nfound == 0:  # 228

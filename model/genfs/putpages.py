@@ -13,12 +13,12 @@ from ..kernel.fs import (
     GOP_MARKUPDATE, WAPBL_BEGIN, WAPBL_END, fstrans_done, fstrans_start, fstrans_start_nowait,
     vn_syncer_remove_from_worklist,
 )  # fmt: skip
-from ..kernel.kmem import should_yield
 from ..kernel.pages import (
     uvm_page_own, uvm_pagedeactivate, uvm_pagedequeue, uvm_pagefree, uvm_pagelookup,
     uvm_pageout_start, uvn_findpages,
 )  # fmt: skip
 from ..kernel.pmap import pmap_clear_modify, pmap_is_modified, pmap_page_protect
+from ..kernel.sched import should_yield
 from ..kernel.state import PageOrDontcare, PageOrMarker, Vnode, pages, uvm
 from ..kernel.types import (
     DEBUG, EDEADLK, LLONG_MAX, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, PG, PGO, TREE_PENALTY, UFP, VI,
