@@ -136,7 +136,7 @@ def reach(task: CoverageTask, tell: Report) -> Reached:
     """Explore one scenario and say what it executed."""
     library = Library(task.subject)
     program = library.compile(task.scenario, task.subject.variant, ())
-    result = search(task.scenario, program, "reduced", task.max_states, tell)
+    result = search(program, "reduced", task.max_states, tell)
     statements = {
         (thread.code[node].where.file, thread.code[node].where.line)
         for thread, covered in zip(program.threads, result.covered, strict=True)

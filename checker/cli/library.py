@@ -10,9 +10,11 @@ from pathlib import Path
 
 import click
 
+from ..explore.errors import SetupError
 from ..explore.prepare import prepare
 from ..lang import ir
 from ..lang.compile import CallSpec
+from ..lang.errors import ScenarioError
 from ..lang.scenario import Scenario, compile_scenario, parse, read
 from ..lang.source import Source, load_package
 from ..trace.errors import DataError
@@ -126,7 +128,10 @@ class Library:
         program = compile_scenario(
             self.source, scenario, fixes=frozenset(switched), variant=variant
         )
-        return prepare(program)
+        try:
+            return prepare(program)
+        except SetupError as error:
+            raise ScenarioError(scenario.file, "setup", str(error)) from None
 
     def compile_trace(self, trace: Trace, path: Path) -> tuple[Scenario, ir.Program]:
         """The scenario that a trace carries, compiled as it was; refused for another model."""

@@ -83,7 +83,7 @@ def find_races(task: RaceTask, tell: Report) -> Races:
     """Explore one scenario; the reduced search reports every access it had to split."""
     library = Library(task.subject)
     program = library.compile(task.scenario, task.subject.variant, ())
-    result = search(task.scenario, program, "reduced", task.max_states, tell)
+    result = search(program, "reduced", task.max_states, tell)
     return Races(task.scenario.name, tuple(result.races), result.complete)
 
 

@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..explore.errors import InternalError, SetupError
+from ..explore.errors import InternalError
 from ..explore.explore import explore
 from ..explore.refine import expand
 from ..explore.result import Found, Granularity, Progress, Result
 from ..lang import ir
-from ..lang.errors import ScenarioError
 from ..lang.scenario import Scenario
 from ..trace.names import line_ranges
 from ..trace.record import Broken, Trace, save
@@ -40,7 +39,7 @@ def check_scenario(task: Task, tell: Report) -> Outcome:
     library = Library(task.subject)
     started = time.monotonic()
     program = library.compile(task.scenario, task.variant, task.fixes)
-    result = search(task.scenario, program, task.granularity, task.max_states, tell)
+    result = search(program, task.granularity, task.max_states, tell)
     violations = []
     for number, found in enumerate(result.violations, start=1):
         trace = counterexample(library, task.scenario, program, found, result.stops)
@@ -73,13 +72,12 @@ def check_scenario(task: Task, tell: Report) -> Outcome:
 
 
 def search(
-    scenario: Scenario,
     program: ir.Program,
     granularity: Granularity,
     max_states: int,
     tell: Report | None = None,
 ) -> Result:
-    """Explore a program.  A setup that fails is the scenario's fault."""
+    """Explore a program, telling how it goes."""
 
     def forward(progress: Progress) -> None:
         if tell is not None:
@@ -94,12 +92,7 @@ def search(
                 }
             )
 
-    try:
-        return explore(
-            program, granularity=granularity, max_states=max_states, progress=forward
-        )
-    except SetupError as error:
-        raise ScenarioError(scenario.file, "setup", str(error)) from None
+    return explore(program, granularity=granularity, max_states=max_states, progress=forward)
 
 
 def counterexample(

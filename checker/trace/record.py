@@ -157,10 +157,11 @@ def parse(fields: Fields) -> Trace:
     )
     if fields.string("scenario_sha256") != _sha256(trace.scenario_text):
         raise fields.error("scenario_text", "does not match scenario_sha256: it was edited")
-    if fields.string("seal") != to_json(trace)["seal"]:
-        raise fields.error("seal", "does not match the contents: the trace was edited")
+    seal = fields.string("seal")
     for table in (fields, initial, violation):
         table.done()
+    if seal != to_json(trace)["seal"]:
+        raise fields.error("seal", "does not match the contents: the trace was edited")
     return trace
 
 

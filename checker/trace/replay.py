@@ -5,7 +5,7 @@ Nothing is shown, saved or reported that has not passed through here.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..explore.errors import InternalError
@@ -69,25 +69,35 @@ class Divergence(Exception):
 def execute(program: ir.Program, start: int, decisions: Iterable[Decision]) -> Replay:
     """Execute decisions from the ``start``-th initial state."""
     interpreter = Interpreter(program)
-    initial = interpreter.run_setup()
-    if not 0 <= start < len(initial):
+    initial = _initial(interpreter, start)
+    return Replay(program, start, initial, tuple(_moments(interpreter, initial, decisions)))
+
+
+def _initial(interpreter: Interpreter, start: int) -> State:
+    states = interpreter.run_setup()
+    if not 0 <= start < len(states):
         raise Divergence(0, f"there is no initial state {start}")
-    state = initial[start]
-    moments: list[Moment] = []
+    return states[start]
+
+
+def _moments(
+    interpreter: Interpreter, state: State, decisions: Iterable[Decision]
+) -> Iterator[Moment]:
+    """Execute decision after decision; each moment is told before the next one is tried."""
+    program = interpreter.program
+    violated = False
     for number, decision in enumerate(decisions, start=1):
-        if moments and moments[-1].violation is not None:
+        if violated:
             raise Divergence(number, "goes on behind a violation")
         if not 0 <= decision.thread < len(program.threads):
             raise Divergence(number, f"there is no thread {decision.thread}")
         result = _outcome(interpreter, state, decision, number)
         after = state if result.state is None else result.state
-        moments.append(
-            Moment(
-                decision.thread, result.choices, result.executed, state, after, result.violation
-            )
+        violated = result.violation is not None
+        yield Moment(
+            decision.thread, result.choices, result.executed, state, after, result.violation
         )
         state = after
-    return Replay(program, start, initial[start], tuple(moments))
 
 
 def _outcome(
@@ -152,15 +162,19 @@ def reexecute(program: ir.Program, trace: Trace, file: str) -> Replay:
         decisions.append(Decision(indices[step.thread], step.choices))
     if dict(program.parameters) != trace.parameters:
         raise DataError(file, "parameters", "differ from the scenario's: the trace was edited")
+    interpreter = Interpreter(program)
+    moments: list[Moment] = []
     try:
-        replay = execute(program, trace.initial, decisions)
+        initial = _initial(interpreter, trace.initial)
+        if initial.digest() != trace.initial_state:
+            raise Divergence(0, "another initial state")
+        for moment in _moments(interpreter, initial, decisions):
+            moments.append(moment)
+            if _step(program, moment) != trace.steps[len(moments) - 1]:
+                raise Divergence(len(moments), "the model does something else here")
     except Divergence as error:
         raise _refused(file, error.step, error.message) from None
-    if replay.initial.digest() != trace.initial_state:
-        raise _refused(file, 0, "another initial state")
-    for number, (moment, step) in enumerate(zip(replay.moments, trace.steps, strict=True), 1):
-        if _step(program, moment) != step:
-            raise _refused(file, number, "the model does something else here")
+    replay = Replay(program, trace.initial, initial, tuple(moments))
     problem = disproved(replay, trace.broken)
     if problem:
         raise DataError(file, "violation", f"is not what the trace shows: {problem}")

@@ -44,6 +44,12 @@ def opening(total: amount) -> None:
     bank.open = True
 
 
+@setup
+def broken() -> None:
+    bank.total = 20
+    bank.total += 1
+
+
 @routine(seed=(10, 20))
 def deposit() -> None:
     value: amount = bank.total  # 11
@@ -90,3 +96,8 @@ def kept() -> bool:
 @witness
 def all_paid() -> bool:
     return bank.paid == 2
+
+
+@witness
+def rich() -> bool:
+    return bank.paid == 19
