@@ -108,7 +108,7 @@ def drop_ghosts(program: ir.Program) -> ir.Program:
     """Remove writes to ghost variables that nobody reads in this program."""
     used = observed(program)
     dead = {
-        number for number, var in enumerate(program.shared) if var.ghost and number not in used
+        number for number in written(program) - used if program.shared[number].ghost
     }
     if not dead:
         return program
