@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    Annotated, Array, Enum, Final, TypeAlias, pure, size,
+    Annotated,
+    Array,
+    Enum,
+    Final,
+    TypeAlias,
+    pure,
+    size,
 )  # fmt: skip
 from ..kernel.state import PageOrDontcare
 from ..kernel.types import MAXPHYS_PAGES, PAGE_MASK, UBC_MAX_PAGES, off_t

@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    NULL, int32, kassert, mutex_enter, mutex_exit, routine,
+    NULL,
+    int32,
+    kassert,
+    mutex_enter,
+    mutex_exit,
+    routine,
 )  # fmt: skip
 from ..kernel.buf import (
-    VOP_STRATEGY, biowait, getiobuf, kva_zero, nestiobuf_done, nestiobuf_setup,
+    VOP_STRATEGY,
+    biowait,
+    getiobuf,
+    kva_zero,
+    nestiobuf_done,
+    nestiobuf_setup,
     uvm_aio_biodone,
 )  # fmt: skip
 from ..kernel.fs import VOP_BMAP, gop_size
 from ..kernel.state import Buf, Kva, Vnode
 from ..kernel.types import (
-    DEV_BSHIFT, FS_BSHIFT, PGO, Dir, Iodone, daddr_t, errno, off_t, size_t,
+    DEV_BSHIFT,
+    FS_BSHIFT,
+    PGO,
+    Dir,
+    Iodone,
+    daddr_t,
+    errno,
+    off_t,
+    size_t,
 )  # fmt: skip
 from .constants import V_TYPE, VBLK
 

@@ -8,32 +8,93 @@ start of ``_release``.
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    NULL, RW, array, int32, kassert, mutex_enter, mutex_exit, panic, routine, rw_enter, rw_exit,
-    rw_tryenter, wakeup,
+    NULL,
+    RW,
+    array,
+    int32,
+    kassert,
+    mutex_enter,
+    mutex_exit,
+    panic,
+    routine,
+    rw_enter,
+    rw_exit,
+    rw_tryenter,
+    wakeup,
 )  # fmt: skip
 from ..kernel.buf import (
-    VOP_STRATEGY, biowait, getiobuf, kva_zero, nestiobuf_done, nestiobuf_setup, putiobuf,
+    VOP_STRATEGY,
+    biowait,
+    getiobuf,
+    kva_zero,
+    nestiobuf_done,
+    nestiobuf_setup,
+    putiobuf,
     uvm_pagermapin,
     uvm_pagermapout,
 )  # fmt: skip
 from ..kernel.fs import (
-    GOP_ALLOC, GOP_MARKUPDATE, VOP_BMAP, WAPBL_BEGIN, WAPBL_END, fstrans_done, fstrans_start,
-    gop_size, vn_syncer_add_to_worklist,
+    GOP_ALLOC,
+    GOP_MARKUPDATE,
+    VOP_BMAP,
+    WAPBL_BEGIN,
+    WAPBL_END,
+    fstrans_done,
+    fstrans_start,
+    gop_size,
+    vn_syncer_add_to_worklist,
 )  # fmt: skip
 from ..kernel.kmem import kmem_free, kmem_zalloc
 from ..kernel.pages import (
-    uvm_page_disown, uvm_page_unbusy, uvm_pageenqueue, uvm_pagefree, uvm_pagezero,
+    uvm_page_disown,
+    uvm_page_unbusy,
+    uvm_pageenqueue,
+    uvm_pagefree,
+    uvm_pagezero,
     uvn_findpages,
 )  # fmt: skip
 from ..kernel.pmap import pmap_clear_modify
 from ..kernel.state import PGO_DONTCARE, Buf, Kva, PageArray, PageOrDontcare, Vnode, uvm
 from ..kernel.types import (
-    DEBUG, DEV_BSHIFT, DIAGNOSTIC, EBUSY, EINVAL, ENOMEM, FS_BSHIFT, PAGE_MASK, PAGE_SHIFT,
-    PAGE_SIZE, PG, PGO, UFP, VI, WAPBL, Dir, Iodone, Lock, daddr_t, errno, off_t, size_t,
+    DEBUG,
+    DEV_BSHIFT,
+    DIAGNOSTIC,
+    EBUSY,
+    EINVAL,
+    ENOMEM,
+    FS_BSHIFT,
+    PAGE_MASK,
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    PG,
+    PGO,
+    UFP,
+    VI,
+    WAPBL,
+    Dir,
+    Iodone,
+    Lock,
+    daddr_t,
+    errno,
+    off_t,
+    size_t,
 )  # fmt: skip
 from .constants import (
-    GOP_UPDATE_ACCESSED, GOP_UPDATE_MODIFIED, MNT_NOATIME, MNT_NODEVMTIME, SIZEOF_ONSTACK,
-    SIZEOF_PTR, V_TYPE, VBLK, VDIR, VLNK, VREG, Pgs, PgsArray, round_page, trunc_page,
+    GOP_UPDATE_ACCESSED,
+    GOP_UPDATE_MODIFIED,
+    MNT_NOATIME,
+    MNT_NODEVMTIME,
+    SIZEOF_ONSTACK,
+    SIZEOF_PTR,
+    V_TYPE,
+    VBLK,
+    VDIR,
+    VLNK,
+    VREG,
+    Pgs,
+    PgsArray,
+    round_page,
+    trunc_page,
 )  # fmt: skip
 from .rel_pages import genfs_rel_pages
 

@@ -7,22 +7,56 @@ skips), the cluster around one dirty page (1022-1060), and the rest with its ``r
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    NULL, array, cv_wait, int32, kassert, marker, mutex_enter, mutex_exit, routine, sleep_on,
+    NULL,
+    array,
+    cv_wait,
+    int32,
+    kassert,
+    marker,
+    mutex_enter,
+    mutex_exit,
+    routine,
+    sleep_on,
 )  # fmt: skip
 from ..kernel.fs import (
-    GOP_MARKUPDATE, WAPBL_BEGIN, WAPBL_END, fstrans_done, fstrans_start, fstrans_start_nowait,
+    GOP_MARKUPDATE,
+    WAPBL_BEGIN,
+    WAPBL_END,
+    fstrans_done,
+    fstrans_start,
+    fstrans_start_nowait,
     vn_syncer_remove_from_worklist,
 )  # fmt: skip
 from ..kernel.pages import (
-    uvm_page_own, uvm_pagedeactivate, uvm_pagedequeue, uvm_pagefree, uvm_pagelookup,
-    uvm_pageout_start, uvn_findpages,
+    uvm_page_own,
+    uvm_pagedeactivate,
+    uvm_pagedequeue,
+    uvm_pagefree,
+    uvm_pagelookup,
+    uvm_pageout_start,
+    uvn_findpages,
 )  # fmt: skip
 from ..kernel.pmap import pmap_clear_modify, pmap_is_modified, pmap_page_protect
 from ..kernel.sched import should_yield
 from ..kernel.state import PageOrDontcare, PageOrMarker, Vnode, pages, uvm
 from ..kernel.types import (
-    DEBUG, EDEADLK, LLONG_MAX, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE, PG, PGO, TREE_PENALTY, UFP, VI,
-    WAPBL, Lock, Prot, counter, errno, off_t,
+    DEBUG,
+    EDEADLK,
+    LLONG_MAX,
+    PAGE_MASK,
+    PAGE_SHIFT,
+    PAGE_SIZE,
+    PG,
+    PGO,
+    TREE_PENALTY,
+    UFP,
+    VI,
+    WAPBL,
+    Lock,
+    Prot,
+    counter,
+    errno,
+    off_t,
 )  # fmt: skip
 from .constants import MAXPAGES, MNT_NODEVMTIME, V_TYPE, VBLK, Cluster, trunc_page
 from .gop_write import genfs_gop_write
