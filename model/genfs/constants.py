@@ -10,7 +10,7 @@ from ...checker.lang.prelude import (
     TypeAlias,
     pure,
     size,
-)  # fmt: skip
+)
 from ..kernel.state import PageOrDontcare
 from ..kernel.types import MAXPHYS_PAGES, PAGE_MASK, UBC_MAX_PAGES, off_t
 

@@ -9,7 +9,7 @@ from ...checker.lang.prelude import (
     mutex_enter,
     mutex_exit,
     routine,
-)  # fmt: skip
+)
 from ..kernel.buf import (
     VOP_STRATEGY,
     biowait,
@@ -18,7 +18,7 @@ from ..kernel.buf import (
     nestiobuf_done,
     nestiobuf_setup,
     uvm_aio_biodone,
-)  # fmt: skip
+)
 from ..kernel.fs import VOP_BMAP, gop_size
 from ..kernel.state import Buf, Kva, Vnode
 from ..kernel.types import (
@@ -31,7 +31,7 @@ from ..kernel.types import (
     errno,
     off_t,
     size_t,
-)  # fmt: skip
+)
 from .constants import V_TYPE, VBLK
 
 

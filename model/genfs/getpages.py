@@ -21,7 +21,7 @@ from ...checker.lang.prelude import (
     rw_exit,
     rw_tryenter,
     wakeup,
-)  # fmt: skip
+)
 from ..kernel.buf import (
     VOP_STRATEGY,
     biowait,
@@ -32,7 +32,7 @@ from ..kernel.buf import (
     putiobuf,
     uvm_pagermapin,
     uvm_pagermapout,
-)  # fmt: skip
+)
 from ..kernel.fs import (
     GOP_ALLOC,
     GOP_MARKUPDATE,
@@ -43,7 +43,7 @@ from ..kernel.fs import (
     fstrans_start,
     gop_size,
     vn_syncer_add_to_worklist,
-)  # fmt: skip
+)
 from ..kernel.kmem import kmem_free, kmem_zalloc
 from ..kernel.pages import (
     uvm_page_disown,
@@ -52,7 +52,7 @@ from ..kernel.pages import (
     uvm_pagefree,
     uvm_pagezero,
     uvn_findpages,
-)  # fmt: skip
+)
 from ..kernel.pmap import pmap_clear_modify
 from ..kernel.state import PGO_DONTCARE, Buf, Kva, PageArray, PageOrDontcare, Vnode, uvm
 from ..kernel.types import (
@@ -78,7 +78,7 @@ from ..kernel.types import (
     errno,
     off_t,
     size_t,
-)  # fmt: skip
+)
 from .constants import (
     GOP_UPDATE_ACCESSED,
     GOP_UPDATE_MODIFIED,
@@ -95,7 +95,7 @@ from .constants import (
     PgsArray,
     round_page,
     trunc_page,
-)  # fmt: skip
+)
 from .rel_pages import genfs_rel_pages
 
 

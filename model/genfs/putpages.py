@@ -17,7 +17,7 @@ from ...checker.lang.prelude import (
     mutex_exit,
     routine,
     sleep_on,
-)  # fmt: skip
+)
 from ..kernel.fs import (
     GOP_MARKUPDATE,
     WAPBL_BEGIN,
@@ -26,7 +26,7 @@ from ..kernel.fs import (
     fstrans_start,
     fstrans_start_nowait,
     vn_syncer_remove_from_worklist,
-)  # fmt: skip
+)
 from ..kernel.pages import (
     uvm_page_own,
     uvm_pagedeactivate,
@@ -35,7 +35,7 @@ from ..kernel.pages import (
     uvm_pagelookup,
     uvm_pageout_start,
     uvn_findpages,
-)  # fmt: skip
+)
 from ..kernel.pmap import pmap_clear_modify, pmap_is_modified, pmap_page_protect
 from ..kernel.sched import should_yield
 from ..kernel.state import PageOrDontcare, PageOrMarker, Vnode, pages, uvm
@@ -57,7 +57,7 @@ from ..kernel.types import (
     counter,
     errno,
     off_t,
-)  # fmt: skip
+)
 from .constants import MAXPAGES, MNT_NODEVMTIME, V_TYPE, VBLK, Cluster, trunc_page
 from .gop_write import genfs_gop_write
 
