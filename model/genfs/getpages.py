@@ -426,6 +426,7 @@ def _read_loop(
     skipbytes: size_t = 0  # 405
     sawhole: bool = False  # 126
     started: bool = False  # 451
+    bp: Buf = NULL  # 451
     fs_bshift: int32 = FS_BSHIFT if V_TYPE != VBLK else DEV_BSHIFT  # 259-260, 263
     dev_bshift: int32 = DEV_BSHIFT  # 261, 264
     blkno: daddr_t = 0  # 487
@@ -476,8 +477,9 @@ def _read_loop(
                 if not blockalloc:  # 533
                     pgs[pidx + i].flags |= PG.RDONLY  # 534
         else:
-            bp: Buf = mbp  # 547
-            if not (offset == startoffset and iobytes == bytes_):  # 546
+            if offset == startoffset and iobytes == bytes_:  # 546
+                bp = mbp  # 547
+            else:
                 bp = getiobuf(vp)  # 549
                 nestiobuf_setup(mbp, bp, offset - startoffset, iobytes, Dir.READ)  # 550
             started = True  # 547, 549

@@ -190,7 +190,8 @@ def _scan(
     nextpg: PageOrMarker = NULL  # 890
     while by_list or off < endoff:  # 891
         # Pages of no interest.
-        kassert(pg is NULL or pg.uobject is vp)  # 897
+        # A marker (offset -1) belongs to the vnode in whose list it stands (878, 881).
+        kassert(pg is NULL or pg.uobject is vp or pg.offset == -1)  # 897
         kassert(
             pg is NULL or not (pg.flags & (PG.RELEASED | PG.PAGEOUT)) or pg.flags & PG.BUSY
         )  # 898-900

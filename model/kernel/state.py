@@ -191,7 +191,7 @@ pages = Pool(
     live="live",
     specials=("PGO_DONTCARE",),
     markers=2,
-    marker_fields={"offset": -1, "flags": PG.BUSY},
+    marker_fields={"uobject": 0, "offset": -1, "flags": PG.BUSY},
 )
 PGO_DONTCARE: Any = pages.special("PGO_DONTCARE")
 vnodes = Pool(Vnode, "NVNODES")
