@@ -122,13 +122,13 @@ class Run:
         self.outcomes: dict[int, Outcome] = {}
         self.progress: dict[int, dict[str, int]] = {}
         self.printed = 0
+        self.begun = False
         self.started = time.monotonic()
         self.console = Console(highlight=False, soft_wrap=True)
         self.width = max((len(scenario.name) for scenario in self.scenarios), default=8)
 
     def execute(self) -> int:
         """Check everything; the result is the exit status."""
-        self._head()
         interrupted = False
         failure: Failed | None = None
         tasks = [
@@ -150,12 +150,16 @@ class Run:
                     if isinstance(event, Failed) and event.usage:
                         failure = event
                         break
+                    if not self.begun:
+                        self._head()
                     self._take(event, live)
         except KeyboardInterrupt:
             interrupted = True
         if failure is not None:
             click.echo(f"genfscheck: {' '.join(failure.message.split())}", err=True)
             return EXIT_USAGE
+        if not self.begun:
+            self._head()
         if interrupted:
             self._abandon()
         return self._finish(interrupted)
@@ -237,6 +241,7 @@ class Run:
     # ------------------------------------------------------------------------ layout
 
     def _head(self) -> None:
+        self.begun = True
         settings, count = self.settings, len(self.scenarios)
         fixes = f" with {', '.join(settings.fixes)}" if settings.fixes else ""
         self.console.print(
