@@ -679,8 +679,9 @@ class Expressions:
         first, second, done = Label(), Label(), Label()
         self.branch(test, first, second)
         if not first.edges or not second.edges:
-            self.emitter.place(first if first.edges else second)
-            return self.lower(then if first.edges else other)
+            taken = bool(first.edges)
+            self.emitter.place(first if taken else second)
+            return self.lower(then if taken else other)
         self.emitter.place(first)
         one = self.stable(self.scalar(then))
         type_ = INT if one.type == LITERAL else one.type

@@ -299,11 +299,6 @@ def _move(bp: Buf) -> None:
 
 
 @atomic
-def _transfer(bp: Buf) -> None:
-    _move(bp)
-
-
-@atomic
 def _complete(bp: Buf) -> None:
     """The completion interrupt."""
     wait_until(lock_free(bp.vp), "object lock")
@@ -311,36 +306,41 @@ def _complete(bp: Buf) -> None:
     _biodone(bp)
 
 
+@pure
+def _movable(bp: Buf) -> bool:
+    """Is a transfer queued?"""
+    return bp.live and bp.dev == Dev.QUEUED
+
+
+@pure
+def _completable(bp: Buf) -> bool:
+    """Is a transfer over, and the object lock free?"""
+    return bp.live and bp.dev == Dev.MOVED and lock_free(bp.vp)
+
+
 @actor
 def device(slot: int32) -> None:
     """The device's work on one buffer of the pool: a daemon for each gives every order."""
     while True:
-        rest_until(bufs[slot].live and bufs[slot].dev == Dev.QUEUED, "a transfer")
-        _transfer(bufs[slot])
+        rest_until(_movable(bufs[slot]), "a transfer")
+        _move(bufs[slot])
         _complete(bufs[slot])
 
 
 @atomic
 def _device_step(bp: Buf) -> None:
-    if bp.live:
-        if bp.dev == Dev.QUEUED:
-            _move(bp)
-        elif bp.dev == Dev.MOVED and lock_free(bp.vp):
-            bp.dev = Dev.IDLE
-            _biodone(bp)
+    if _movable(bp):
+        _move(bp)
+    elif _completable(bp):
+        bp.dev = Dev.IDLE
+        _biodone(bp)
 
 
 @actor
 def disk() -> None:
     """The device as one daemon that serves any buffer next."""
     while True:
-        rest_until(
-            any(
-                b.live and (b.dev == Dev.QUEUED or (b.dev == Dev.MOVED and lock_free(b.vp)))
-                for b in bufs
-            ),
-            "a transfer",
-        )
+        rest_until(any(_movable(b) or _completable(b) for b in bufs), "a transfer")
         _device_step(bufs[choose(NBUFS, "which buffer")])
 
 
