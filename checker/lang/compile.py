@@ -11,8 +11,6 @@ from . import fold, ir
 from .context import Context
 from .errors import ModelError
 from .expressions import Frame
-from .prune import drop_ghosts
-from .simplify import simplify
 from .source import Function, Module, Source
 from .statements import Statements
 from .types import (
@@ -106,7 +104,7 @@ def compile_program(source: Source, spec: ProgramSpec) -> ir.Program:
         ir.Witness(name, _predicate(context, find(source, "witness", name)))
         for name in spec.witnesses
     ]
-    program = ir.Program(
+    return ir.Program(
         spec.name,
         list(context.shared),
         threads,
@@ -118,7 +116,6 @@ def compile_program(source: Source, spec: ProgramSpec) -> ir.Program:
         tuple(sorted(spec.fixes)),
         source.digest,
     )
-    return drop_ghosts(simplify(program))
 
 
 def invariant_name(function: Function) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from . import fold, ir
-from .simplify import map_action, map_expr, simplify
+from .simplify import compact, map_action, map_expr, simplify
 
 Rewrite = Callable[[ir.Expr], ir.Expr]
 
@@ -33,8 +33,12 @@ def freeze(program: ir.Program, initial: Sequence[Sequence[int | None]]) -> ir.P
     ``initial[var][element]`` is the value after setup, None where initial states differ.
     The setup itself is left as it is.
     """
+    constant: set[int] | None = None
     while True:
-        constant = set(range(len(program.shared))) - written(program)
+        settled = set(range(len(program.shared))) - written(program)
+        if settled == constant:
+            break
+        constant = settled
         rewrite = _folder(program, initial, constant)
         threads = [
             replace(
@@ -46,10 +50,7 @@ def freeze(program: ir.Program, initial: Sequence[Sequence[int | None]]) -> ir.P
             )
             for thread in program.threads
         ]
-        smaller = simplify(replace(program, threads=threads))
-        if [t.code for t in smaller.threads] == [t.code for t in program.threads]:
-            break
-        program = smaller
+        program = simplify(replace(program, threads=threads))
     return replace(
         program,
         invariants=[
@@ -120,7 +121,7 @@ def drop_ghosts(program: ir.Program) -> ir.Program:
         return instr
 
     threads = [
-        replace(thread, code=[clean(instr) for instr in thread.code])
+        compact(replace(thread, code=[clean(instr) for instr in thread.code]))
         for thread in program.threads
     ]
-    return drop_ghosts(simplify(replace(program, threads=threads)))
+    return drop_ghosts(replace(program, threads=threads))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -111,23 +112,31 @@ def _after(action: ir.Action, facts: Facts, locals_: list[ir.LocalVar]) -> Facts
 
 
 def propagate(thread: ir.Thread) -> ir.Thread:
-    """Conditional constant propagation (Wegman and Zadeck 1991) for scalar locals."""
+    """Conditional constant propagation (Wegman and Zadeck 1991) for scalar locals.
+
+    Facts are kept for live locals only, and nodes are visited in reverse postorder: both
+    only for speed.
+    """
     code = thread.code
+    live = _live(thread)
+    rank = {node: position for position, node in enumerate(_reverse_postorder(thread))}
     facts: list[Facts | None] = [None] * len(code)
     facts[thread.entry] = {}
-    work = [thread.entry]
-    while work:
-        node = work.pop()
+    queue = [(0, thread.entry)]
+    while queue:
+        _, node = heapq.heappop(queue)
         before = facts[node]
         assert before is not None
         instr = code[node]
         after = _after(instr.action, before, thread.locals)
         for successor in _taken(instr, before, thread.locals):
+            alive = live[successor]
+            kept = {var: value for var, value in after.items() if alive >> var & 1}
             known = facts[successor]
-            merged = after if known is None else _meet(known, after)
+            merged = kept if known is None else _meet(known, kept)
             if merged != known:
-                facts[successor] = dict(merged)
-                work.append(successor)
+                facts[successor] = merged
+                heapq.heappush(queue, (rank[successor], successor))
     order = [node for node in range(len(code)) if facts[node] is not None]
     result: list[ir.Instr] = []
     for node in order:
@@ -148,7 +157,7 @@ def propagate(thread: ir.Thread) -> ir.Thread:
             instr.next = numbers[instr.next]
         if isinstance(instr.action, ir.Branch):
             instr.action = ir.Branch(instr.action.test, numbers[instr.action.other])
-    return _compact(replace(thread, code=result, entry=numbers[thread.entry]))
+    return compact(replace(thread, code=result, entry=numbers[thread.entry]))
 
 
 def _meet(one: Facts, two: Facts) -> Facts:
@@ -160,6 +169,54 @@ def _meet(one: Facts, two: Facts) -> Facts:
         elif result[var] != value:
             result[var] = None
     return result
+
+
+def _reverse_postorder(thread: ir.Thread) -> list[int]:
+    order: list[int] = []
+    seen = {thread.entry}
+    stack = [(thread.entry, iter(thread.code[thread.entry].successors()))]
+    while stack:
+        node, successors = stack[-1]
+        onward = next((n for n in successors if n not in seen), None)
+        if onward is None:
+            order.append(node)
+            stack.pop()
+        else:
+            seen.add(onward)
+            stack.append((onward, iter(thread.code[onward].successors())))
+    order.reverse()
+    return order
+
+
+def _live(thread: ir.Thread) -> list[int]:
+    """For each node the scalar locals that may be read from there on, as a bit mask."""
+    uses, defines = [], []
+    for instr in thread.code:
+        used = 0
+        for root in ir.action_reads(instr.action):
+            for part in ir.walk(root):
+                if isinstance(part, ir.Local):
+                    used |= 1 << part.var
+        uses.append(used)
+        match instr.action:
+            case ir.Assign(ir.Local(var, None)) | ir.Choose(ir.Local(var, None)):
+                defines.append(1 << var)
+            case _:
+                defines.append(0)
+    live = [0] * len(thread.code)
+    order = _reverse_postorder(thread)[::-1]
+    changed = True
+    while changed:
+        changed = False
+        for node in order:
+            after = 0
+            for successor in thread.code[node].successors():
+                after |= live[successor]
+            before = uses[node] | (after & ~defines[node])
+            if before != live[node]:
+                live[node] = before
+                changed = True
+    return live
 
 
 def _taken(instr: ir.Instr, facts: Facts, locals_: list[ir.LocalVar]) -> tuple[int, ...]:
@@ -175,7 +232,7 @@ def _taken(instr: ir.Instr, facts: Facts, locals_: list[ir.LocalVar]) -> tuple[i
     return instr.successors()
 
 
-def _compact(thread: ir.Thread) -> ir.Thread:
+def compact(thread: ir.Thread) -> ir.Thread:
     """Drop empty nodes and renumber in a depth-first order; drop unused locals."""
     code = thread.code
 
