@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    RW, actor, int32, mutex_enter, routine, rw_enter, rw_exit,
+    RW, actor, int32, mutex_enter, panic, routine, rw_enter, rw_exit,
 )  # fmt: skip
 from ..genfs.constants import round_page
 from ..kernel.data import begin_truncate, end_truncate
@@ -39,36 +39,6 @@ def _zero_tail(vp: Vnode, length: off_t, old: off_t, window: int32, depth: int32
 
 
 @routine
-def truncate_inner(vp: Vnode, length: off_t, window: int32, depth: int32) -> errno:
-    """Shrink or extend; vnode lock, transaction and journal transaction are the caller's.
-
-    A failed write comes here too, to go back to the size it found: then the inode may be no
-    larger than that, but the vnode's writesize is.
-    """
-    old: off_t = vp.i_size
-    error: errno = 0
-    if length > old:
-        begin_truncate(vp, old)
-        uvm_vnp_setwritesize(vp, length)
-        error = ufs_balloc_range(vp, length - 1, 1, depth)
-        if error == 0:
-            uvm_vnp_setsize(vp, length, depth)
-            end_truncate(vp)
-            return 0
-        # Back to the old size, with the blocks that were allocated on the way given up.
-        _cut(vp, old, vp.i_size, depth)
-        end_truncate(vp)
-        return error
-    begin_truncate(vp, length)
-    if length < old and length & ((FS_BSIZE - 1) | PAGE_MASK):
-        error = _zero_tail(vp, length, old, window, depth)
-    if error == 0:
-        _cut(vp, length, old, depth)
-    end_truncate(vp)
-    return error
-
-
-@routine
 def _cut(vp: Vnode, length: off_t, old: off_t, depth: int32) -> None:
     """Set the sizes, drop what is past the end, free the blocks: getpages is kept out.
 
@@ -89,17 +59,67 @@ def _cut(vp: Vnode, length: off_t, old: off_t, depth: int32) -> None:
     rw_exit(vp.g_glock)
 
 
-@actor
-def truncate(vp: Vnode, length: off_t, window: int32) -> None:
-    """Truncate to ``length``; ``window`` is the number of the UBC mapping."""
+@routine
+def shrink(vp: Vnode, length: off_t, window: int32, depth: int32) -> errno:
+    """Make the file no longer than ``length``; the locks and transactions are the caller's.
+
+    A failed write comes here too, to go back to the size it found: then the inode may be no
+    larger than that, but the vnode's writesize is.
+    """
+    old: off_t = vp.i_size
+    error: errno = 0
+    begin_truncate(vp, length)
+    if length < old and length & ((FS_BSIZE - 1) | PAGE_MASK):
+        error = _zero_tail(vp, length, old, window, depth)
+    if error == 0:
+        _cut(vp, length, old, depth)
+    end_truncate(vp)
+    return error
+
+
+@routine
+def _grow(vp: Vnode, length: off_t, depth: int32) -> None:
+    """Make the file ``length`` units long, with a block under the last of them."""
+    old: off_t = vp.i_size
+    begin_truncate(vp, old)
+    uvm_vnp_setwritesize(vp, length)
+    if ufs_balloc_range(vp, length - 1, 1, depth):
+        # Back to the old size; the blocks that were allocated on the way are given up.
+        _cut(vp, old, vp.i_size, depth)
+    else:
+        uvm_vnp_setsize(vp, length, depth)
+    end_truncate(vp)
+
+
+@routine
+def _change(vp: Vnode, length: off_t, window: int32, grow: bool) -> None:
     rw_enter(vp.v_lock, RW.WRITER)
     fstrans_start(Lock.SHARED)
     error: errno = 0
     if WAPBL:
         error = WAPBL_BEGIN()
     if error == 0:
-        truncate_inner(vp, length, window, 1)
+        if grow:
+            if length < vp.i_size:
+                panic("extend to less than the file has")
+            _grow(vp, length, 1)
+        else:
+            if length > vp.i_size:
+                panic("truncate to more than the file has")
+            shrink(vp, length, window, 1)
         if WAPBL:
             WAPBL_END()
     fstrans_done()
     rw_exit(vp.v_lock)
+
+
+@actor
+def truncate(vp: Vnode, length: off_t, window: int32) -> None:
+    """truncate(2) to no more than the file has; ``window`` is the number of the UBC mapping."""
+    _change(vp, length, window, False)
+
+
+@actor
+def extend(vp: Vnode, length: off_t) -> None:
+    """truncate(2) to no less than the file has."""
+    _change(vp, length, 0, True)

@@ -108,13 +108,12 @@ def copy_in(
 
 
 @routine
-def copy_over(
-    vp: Vnode, off: off_t, end: off_t, window: int32, value: token, depth: int32
-) -> errno:
+def copy_over(vp: Vnode, off: off_t, end: off_t, value: token, depth: int32) -> errno:
     """Copy user memory over whole pages that are kept busy meanwhile and never read.
 
     If the copy fails, the whole range becomes zero.  What is left of the last page does so in
-    any case.
+    any case.  Without the pages the kernel would go on as in ``copy_in``; but a synchronous
+    request that overwrites fails only past the end of the file, where that fails too.
     """
     start: off_t = trunc_page(off)
     n: int32 = (round_page(end) - start) >> PAGE_SHIFT
@@ -126,7 +125,7 @@ def copy_over(
         True, depth,
     )  # fmt: skip
     if error:
-        return copy_in(vp, off, end, window, value, depth)
+        return error
     what: token = value
     if _user_fails():
         error = EFAULT

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ...checker.lang.prelude import RW, actor, int32, mutex_enter, routine, rw_enter, rw_exit
+from ...checker.lang.prelude import (
+    RW, actor, int32, mutex_enter, panic, routine, rw_enter, rw_exit,
+)  # fmt: skip
 from ..genfs.constants import round_page, trunc_page
 from ..kernel.data import begin_write, end_write
 from ..kernel.fs import (
@@ -14,7 +16,7 @@ from ..kernel.types import (
 )  # fmt: skip
 from .calls import call_putpages, flush_range
 from .sizes import ufs_balloc_range, uvm_vnp_setsize, uvm_vnp_setwritesize
-from .truncate import truncate_inner
+from .truncate import shrink
 from .ubc import copy_in, copy_over
 
 
@@ -49,7 +51,7 @@ def _write_block(
     if error:
         return error
     if over:
-        error = copy_over(vp, at, end, window, value, 1)
+        error = copy_over(vp, at, end, value, 1)
     else:
         error = copy_in(vp, at, end, window, value, 1)
     # Even if the copy failed.
@@ -102,12 +104,14 @@ def write(
     sync: bool = False,
     crossing: off_t = 0,
     slot: int32 = 0,
+    may_fail: bool = False,
 ) -> None:
     """Write ``length`` units of the ``store``-th token.
 
     ``window``: the number of the UBC mapping.  ``sync``: IO_SYNC, judged in ``slot``.
     ``crossing``: what stands for 64 KiB (a whole number of pages), on crossing which the part
-    behind is flushed; 0 for never.
+    behind is flushed; 0 for never.  ``may_fail``: the scenario has a fault for it; then it
+    truncates back to where the file ended.
     """
     rw_enter(vp.v_lock, RW.WRITER)
     fstrans_start(Lock.SHARED)
@@ -125,8 +129,11 @@ def write(
                 vp, trunc_page(off & ~(FS_BSIZE - 1)), round_page(blkroundup(off + length)),
                 PGO.CLEANIT | PGO.SYNCIO | PGO.JOURNALLOCKED, 1, slot,
             )  # fmt: skip
-        if error != 0 and off + length > old:
-            truncate_inner(vp, old, window, 1)
+        if error != 0:
+            if not may_fail:
+                panic("a write fails in a scenario that says it cannot")
+            if off + length > old:
+                shrink(vp, old, window, 1)
         if WAPBL:
             WAPBL_END()
     fstrans_done()
