@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from ..lang import ir
+
+
+_ENTRY = re.compile(r"(\w+)#(\d+)")
+_MARKER = re.compile(r"(marker\d*) of T(\d+)")
 
 
 class Names:
@@ -42,9 +48,17 @@ class Names:
             return self.thread(value)
         if domain.labels and domain.labels[0] == (0, "awake") and value:
             return self.queue(domain.show(value))
-        if domain.kind == "ref" and 0 <= value < self._records.get(domain.pool, 0):
-            return self.record(domain.pool, value)
-        return domain.show(value)
+        return self._reference(domain.show(value)) if domain.kind == "ref" else domain.show(value)
+
+    def _reference(self, label: str) -> str:
+        """A reference's label, ``pages#0`` or ``marker1 of T2``, in the words of this class."""
+        entry = _ENTRY.fullmatch(label)
+        if entry is not None:
+            return self.record(entry[1], int(entry[2]))
+        marker = _MARKER.fullmatch(label)
+        if marker is not None:
+            return f"{marker[1]} of {self.thread(int(marker[2]))}"
+        return label
 
     def queue(self, label: str) -> str:
         """A wait queue's label, ``pages2.wanted``, in the words of this class."""

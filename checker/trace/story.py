@@ -21,7 +21,10 @@ from .replay import Moment, Replay
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One element of the shared state (or a local variable) that a step changed."""
+    """One element of the shared state (or a local variable) that a step stored to.
+
+    ``note`` tells of another thread's store that this one undoes unseen.
+    """
 
     name: str
     old: str
@@ -29,20 +32,24 @@ class Change:
     ghost: bool = False
     local: bool = False
     sync: bool = False
+    note: str = ""
+    place: tuple[int, int] = (-1, -1)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
     """One fine step, told.
 
-    ``stack`` are the routines it is in, outermost first; ``text`` the statement as the model
-    writes it; ``reads`` what it looked at; ``held`` the locks its thread holds afterwards.
+    ``lines`` are those of the statement that makes the step visible, ``passed`` all that it
+    went through.  ``stack`` are the routines it is in, outermost first; ``text`` the statement
+    as the model writes it; ``reads`` what it looked at; ``held`` the locks its thread holds afterwards.
     ``eventful``: it changed shared state, chose, or failed to take a lock.
     """
 
     number: int
     thread: str
     lines: tuple[int, ...]
+    passed: tuple[int, ...]
     stack: tuple[str, ...]
     text: str
     reads: tuple[tuple[str, str], ...]
@@ -182,11 +189,36 @@ def _list_text(names: Names, state: State, var: int, base: int) -> str:
 
 
 def _events(names: Names, replay: Replay) -> Iterator[Event]:
+    memory = _Memory()
     for number, moment in enumerate(replay.moments, start=1):
-        yield _event(names, number, moment)
+        yield _event(names, number, moment, memory)
 
 
-def _event(names: Names, number: int, moment: Moment) -> Event:
+class _Memory:
+    """Who last stored to what, and what each thread has loaded since: to notice lost updates."""
+
+    def __init__(self) -> None:
+        self._stores: dict[tuple[int, int], tuple[int, str]] = {}
+        self._loads: dict[tuple[str, int, int], tuple[int, tuple[str, ...]]] = {}
+
+    def loaded(
+        self, thread: str, number: int, place: tuple[int, int], stack: tuple[str, ...]
+    ) -> None:
+        self._loads[thread, *place] = (number, stack)
+
+    def stored(self, thread: str, number: int, change: Change, stack: tuple[str, ...]) -> Change:
+        """The change, with a note if it overwrites a store that its load did not see."""
+        last = self._stores.get(change.place)
+        load = self._loads.get((thread, *change.place))
+        self._stores[change.place] = (number, thread)
+        if last is None or load is None or last[1] == thread:
+            return change
+        if load[0] < last[0] and load[1] == stack:
+            return replace(change, note=f"loses the store of {last[1]} at step {last[0]}")
+        return change
+
+
+def _event(names: Names, number: int, moment: Moment, memory: _Memory) -> Event:
     program = names.program
     thread = program.threads[moment.thread]
     changes = tuple(_changes(names, moment))
@@ -195,6 +227,15 @@ def _event(names: Names, number: int, moment: Moment) -> Event:
     for instr in _leading(instrs):
         lines.update(dict.fromkeys(instr.where.lines))
     main = _main_instruction(program, instrs)
+    found = list(_reads(names, moment))
+    for place, _ in found:
+        memory.loaded(thread.name, number, place, main.where.stack)
+    changes = tuple(
+        change
+        if change.local or change.sync or change.ghost
+        else memory.stored(thread.name, number, change, main.where.stack)
+        for change in changes
+    )
     sync = next((instr.sync.kind for instr in instrs if instr.sync), "")
     primitive = primitive_of(main.where.stack)
     text = main.where.text
@@ -203,15 +244,16 @@ def _event(names: Names, number: int, moment: Moment) -> Event:
             names, primitive, main.where.routine, instrs, thread.index, moment.before, moment.after
         )
     choices = tuple(zip(_choice_labels(instrs), moment.choices, strict=False))
-    shared_change = any(not change.local and not change.ghost for change in changes)
+    shared_change = any(not change.local for change in changes)
     ended = any(isinstance(instr.action, ir.End) for instr in instrs)
     return Event(
         number=number,
         thread=thread.name,
-        lines=tuple(lines),
+        lines=main.where.lines,
+        passed=tuple(lines),
         stack=outside(main.where.stack),
         text=text,
-        reads=tuple(_reads(names, moment)),
+        reads=tuple((names.element(*place), shown) for place, shown in found),
         changes=changes,
         choices=choices,
         held=locks_held(names, moment.after, moment.thread),
@@ -274,6 +316,7 @@ def _changes(names: Names, moment: Moment) -> Iterator[Change]:
                     names.show(var.domain, b),
                     var.ghost,
                     sync=var.pure_sync,
+                    place=(number, element),
                 )
     yield from _vain(names, moment)
     thread = program.threads[moment.thread]
@@ -313,14 +356,16 @@ def _vain(names: Names, moment: Moment) -> Iterator[Change]:
         before = moment.before.shared[action.target.var][element]
         if before == moment.after.shared[action.target.var][element]:
             shown = names.show(var.domain, before)
-            yield Change(names.element(action.target.var, element), shown, shown, var.ghost)
+            name = names.element(action.target.var, element)
+            place = (action.target.var, element)
+            yield Change(name, shown, shown, var.ghost, place=place)
 
 
-def _reads(names: Names, moment: Moment) -> Iterator[tuple[str, str]]:
+def _reads(names: Names, moment: Moment) -> Iterator[tuple[tuple[int, int], str]]:
     """What the step read of the shared state, with the values it found."""
     program = names.program
     thread = program.threads[moment.thread]
-    seen: set[str] = set()
+    seen: set[tuple[int, int]] = set()
     for node, state in _within(program, moment):
         for access in ir.accesses(thread.code[node].action):
             var = program.shared[access.var]
@@ -329,10 +374,10 @@ def _reads(names: Names, moment: Moment) -> Iterator[tuple[str, str]]:
             element = evaluate(access.index, state, moment.thread)
             if element is None or not 0 <= element < var.length:
                 continue
-            name = names.element(access.var, element)
-            if name not in seen:
-                seen.add(name)
-                yield name, names.show(var.domain, state.shared[access.var][element])
+            place = (access.var, element)
+            if place not in seen:
+                seen.add(place)
+                yield place, names.show(var.domain, state.shared[access.var][element])
 
 
 def _within(program: ir.Program, moment: Moment) -> Iterator[tuple[int, State]]:
@@ -415,10 +460,10 @@ def _folded(entries: tuple[Event | Folded, ...], event: Event) -> tuple[Event | 
         joined = Folded(
             previous.first,
             event.number,
-            tuple(dict.fromkeys((*previous.lines, *event.lines))),
+            tuple(dict.fromkeys((*previous.lines, *event.passed))),
             tuple(dict.fromkeys((*previous.routines, event.routine))),
             tuple(reads.items()),
         )
         return (*entries[:-1], joined)
-    single = Folded(event.number, event.number, event.lines, (event.routine,), event.reads)
+    single = Folded(event.number, event.number, event.passed, (event.routine,), event.reads)
     return (*entries, single)

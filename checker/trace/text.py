@@ -9,6 +9,7 @@ from .names import line_ranges
 from .story import Change, Event, Folded, Run, Story, fold
 
 WIDTH = 96
+_DEPTH = 3  # innermost routines shown
 
 
 def render(
@@ -57,11 +58,15 @@ def _run(run: Run, everything: bool, source: Mapping[int, str] | None) -> Iterat
         stack = tuple(frame.partition("@")[0] for frame in entry.stack)
         if stack != place and stack:
             place = stack
-            yield f"    in {' > '.join(stack)}"
+            yield f"    in {_place(stack)}"
         yield from _event(entry, everything, source)
     last = [entry for entry in run.events if isinstance(entry, Event)]
     if last and last[-1].held:
         yield f"    holds {', '.join(last[-1].held)}"
+
+
+def _place(stack: tuple[str, ...]) -> str:
+    return " > ".join(stack if len(stack) <= _DEPTH else ("...", *stack[-_DEPTH:]))
 
 
 def _held_after(run: Run, before: tuple[str, ...]) -> tuple[str, ...]:
@@ -83,7 +88,8 @@ def _folded(entry: Folded) -> Iterator[str]:
 
 
 def _event(event: Event, everything: bool, source: Mapping[int, str] | None) -> Iterator[str]:
-    cited = [line for line in event.lines if source is None or line in source]
+    wanted = event.passed if everything else event.lines
+    cited = [line for line in wanted if source is None or line in source]
     lines = line_ranges(event.lines)
     text = event.text or event.sync or "runs"
     if source and cited:
@@ -94,18 +100,28 @@ def _event(event: Event, everything: bool, source: Mapping[int, str] | None) -> 
         yield from _wrap(text, f"{event.number:>9}  {lines:>6}  ", " " * 23)
     for label, choice in event.choices:
         yield f"{'':19}choice: {label} = {choice}"
-    shown = [c for c in event.changes if everything or not (c.local or c.sync)]
+    shown = [c for c in event.changes if everything or _worth_telling(c)]
     for change in shown:
         yield f"{'':19}{_change(change)}"
     if everything:
+        if event.passed != event.lines and not source:
+            yield f"{'':19}passing {line_ranges(event.passed)}"
         changed = {change.name for change in event.changes}
         for name, value in event.reads:
             if name not in changed:
                 yield f"{'':19}sees {name} = {value}"
 
 
+def _worth_telling(change: Change) -> bool:
+    if change.local or change.sync:
+        return False
+    return change.old != change.new or bool(change.note)
+
+
 def _change(change: Change) -> str:
     mark = "  (ghost)" if change.ghost else "  (local)" if change.local else ""
+    if change.note:
+        mark += f"  <-- {change.note}"
     if change.old == change.new:
         return f"{change.name}: stays {change.new}{mark}"
     return f"{change.name}: {change.old} -> {change.new}{mark}"
@@ -127,12 +143,13 @@ def ending(story: Story) -> Iterator[str]:
     for name, locks in story.held:
         yield from _wrap(f"{name} holds {', '.join(locks)}", "  locks      ", " " * 13)
     for blocked in story.blocked:
+        if blocked.rest:
+            continue
         holders = f", held by {' and '.join(blocked.holders)}" if blocked.holders else ""
         lines = f" at {line_ranges(blocked.lines)}" if blocked.lines else ""
-        rest = " (may rest there)" if blocked.rest else ""
         yield from _wrap(
-            f"{blocked.thread} in {blocked.routine}{lines} waits for {blocked.reason}: "
-            f"{blocked.what}{holders}{rest}",
+            f"{blocked.thread} in {_place(tuple(blocked.routine.split(' > ')))}{lines} waits for {blocked.reason}: "
+            f"{blocked.what}{holders}",
             "  waits      ",
             " " * 13,
         )
