@@ -152,7 +152,9 @@ def call_putpages(
     """
     check("claim-11-putpages", mutex_owned(vp.interlock), "called without the object lock")
     check("claim-11-putpages", _as_at_entry(vp, depth, locked), "called with locks of the file")
+    perthread[me()].no_sleep = not flags & (PGO.CLEANIT | PGO.SYNCIO)
     error: errno = genfs_putpages(vp, low, high, flags, pagedaemon)
+    perthread[me()].no_sleep = False
     check("claim-11-putpages", not mutex_owned(vp.interlock), "returns with the object lock")
     check("claim-11-putpages", _as_at_entry(vp, depth, locked), "returns with a lock or a transaction")
     check("claim-11-putpages", _owns_none(), "leaves the caller with busy pages")

@@ -12,4 +12,4 @@ from .calls import call_putpages
 def flush(vp: Vnode, low: off_t, high: off_t, flags: PGO) -> None:
     """One call of putpages; its result is ignored."""
     mutex_enter(vp.interlock)
-    call_putpages(vp, low, high, flags, False)
+    call_putpages(vp, low, high, flags, False, 0)

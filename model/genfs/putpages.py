@@ -16,7 +16,6 @@ from ...checker.lang.prelude import (
     mutex_enter,
     mutex_exit,
     routine,
-    sleep_on,
 )
 from ..kernel.fs import (
     GOP_MARKUPDATE,
@@ -28,6 +27,7 @@ from ..kernel.fs import (
     vn_syncer_remove_from_worklist,
 )
 from ..kernel.pages import (
+    UVM_UNLOCK_AND_WAIT,
     uvm_page_own,
     uvm_pagedeactivate,
     uvm_pagedequeue,
@@ -230,7 +230,7 @@ def _scan(
                 mutex_enter(vp.interlock)  # 956
             else:
                 pg.flags |= PG.WANTED  # 958
-                sleep_on(pg.wanted, vp.interlock)  # 959
+                UVM_UNLOCK_AND_WAIT(pg, vp)  # 959
                 mutex_enter(vp.interlock)  # 960
             if by_list:  # 962
                 pg = vp.memq.next(curmp)  # 965

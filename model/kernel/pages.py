@@ -12,7 +12,9 @@ from ...checker.lang.prelude import (
     mutex_exit, pure, release, routine, sleep_on, wait_until, wakeup,
 )  # fmt: skip
 from .pmap import pmap_clear_modify
-from .state import PGO_DONTCARE, Page, PageArray, PageOrDontcare, Vnode, faults, pages, uvm
+from .state import (
+    PGO_DONTCARE, Page, PageArray, PageOrDontcare, Vnode, faults, pages, perthread, uvm,
+)  # fmt: skip
 from .types import (
     FILE_UNITS, FOREIGN, NMAPPINGS, PAGE_SHIFT, PAGE_SIZE, PAGEDAEMON, PG, PG_NONE, STALE_MODIFIED, UFP,
     ZERO, Prot, off_t,
@@ -119,6 +121,17 @@ def uvm_page_unbusy(pgs: PageArray, npgs: int32) -> None:
                 kassert(not (pg.flags & PG.FAKE))
                 pg.flags &= ~(PG.BUSY | PG.WANTED)
                 uvm_page_disown(pg)
+
+
+@routine
+def UVM_UNLOCK_AND_WAIT(pg: Page, vp: Vnode) -> None:
+    """Give the object lock up and sleep until the page is un-busied; returns without it."""
+    check(
+        "claim-11-no-sleep",
+        not perthread[me()].no_sleep,
+        "putpages with neither CLEANIT nor SYNCIO sleeps",
+    )
+    sleep_on(pg.wanted, vp.interlock)
 
 
 @routine

@@ -142,6 +142,7 @@ class PerThread:
     fstrans_count: counter
     fstrans_type: Lock
     in_wapbl: Annotated[bool, ghost]
+    no_sleep: Annotated[bool, ghost]  # inside a call that promises not to sleep
 
 
 @record
