@@ -28,7 +28,7 @@ class Blocked:
     what: str
     holders: tuple[str, ...]
     lines: tuple[int, ...]
-    routine: str
+    stack: tuple[str, ...]
     rest: bool
 
 
@@ -74,14 +74,14 @@ def blocked_threads(names: Names, state: State) -> Iterator[Blocked]:
             continue
         where = thread.code[node].where
         what, holders = _awaited(names, state, thread, action.guard)
-        stack = [entry.partition("@")[0] for entry in where.stack]
+        stack = tuple(entry.partition("@")[0] for entry in where.stack)
         yield Blocked(
             thread=thread.name,
             reason=action.reason,
             what=what,
             holders=holders,
             lines=where.lines or _stack_lines(where.stack),
-            routine=" > ".join(stack),
+            stack=stack,
             rest=action.rest,
         )
 

@@ -6,7 +6,6 @@ import re
 
 from ..lang import ir
 
-
 _ENTRY = re.compile(r"(\w+)#(\d+)")
 _MARKER = re.compile(r"(marker\d*) of T(\d+)")
 

@@ -42,7 +42,8 @@ class Event:
 
     ``lines`` are those of the statement that makes the step visible, ``passed`` all that it
     went through.  ``stack`` are the routines it is in, outermost first; ``text`` the statement
-    as the model writes it; ``reads`` what it looked at; ``held`` the locks its thread holds afterwards.
+    as the model writes it; ``reads`` what it looked at; ``held`` the locks its thread holds
+    afterwards.
     ``eventful``: it changed shared state, chose, or failed to take a lock.
     """
 

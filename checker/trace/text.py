@@ -147,8 +147,9 @@ def ending(story: Story) -> Iterator[str]:
             continue
         holders = f", held by {' and '.join(blocked.holders)}" if blocked.holders else ""
         lines = f" at {line_ranges(blocked.lines)}" if blocked.lines else ""
+        place = _place(blocked.stack)
         yield from _wrap(
-            f"{blocked.thread} in {_place(tuple(blocked.routine.split(' > ')))}{lines} waits for {blocked.reason}: "
+            f"{blocked.thread} in {place}{lines} waits for {blocked.reason}: "
             f"{blocked.what}{holders}",
             "  waits      ",
             " " * 13,
