@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...checker.lang.prelude import (
     NULL,
+    fixed,
     int32,
     kassert,
     mutex_enter,
@@ -42,8 +43,12 @@ def genfs_do_io(
     async_: bool = not (flags & PGO.SYNCIO)  # 1282
     write: bool = rw == Dir.WRITE  # 1283-1284
     # Two loads, then a third, all without the object lock.
+    if fixed("sizes-under-lock"):  # 1290
+        mutex_enter(vp.interlock)  # 1290
     kassert(vp.v_size <= vp.v_writesize)  # 1290
     eof: off_t = gop_size(vp, vp.v_writesize, False)  # 1291
+    if fixed("sizes-under-lock"):  # 1291
+        mutex_exit(vp.interlock)  # 1291
     fs_bshift: int32 = FS_BSHIFT if V_TYPE != VBLK else DEV_BSHIFT  # 1292-1293, 1296
     dev_bshift: int32 = DEV_BSHIFT  # 1294, 1297
     error: errno = 0  # 1299
@@ -52,7 +57,8 @@ def genfs_do_io(
     bytes_: size_t = min(length, eof - startoffset)  # 1301
     skipbytes: size_t = 0  # 1302
     kassert(bytes_ != 0)  # 1303
-    if write:  # 1305
+    # With the fix, putpages has counted the write already, before it let the lock go.
+    if write and not (fixed("count-before-unlock") and iodone == Iodone.AIO_BIODONE):  # 1305
         mutex_enter(vp.interlock)  # 1306
         vp.v_numoutput += 2  # 1307
         mutex_exit(vp.interlock)  # 1308

@@ -11,6 +11,7 @@ from ...checker.lang.prelude import (
     NULL,
     RW,
     array,
+    fixed,
     int32,
     kassert,
     mutex_enter,
@@ -213,12 +214,17 @@ def _getpages(
         else:
             rw_enter(vp.g_glock, RW.READER)  # 309
         mutex_enter(vp.interlock)  # 311
-        if not (vp.v_size < origvsize):  # 312
+        if fixed("startover-any-change"):  # 312
+            if vp.v_size == origvsize:  # 312
+                break  # 312
+        elif not (vp.v_size < origvsize):  # 312
             break  # 312
         rw_exit(vp.g_glock)  # 313
         if pgs_at != Pgs.ONSTACK:  # 314
             # The pointer keeps its value.
             kmem_free()  # 315
+            if fixed("startover-pgs"):  # 315
+                pgs_at = Pgs.NOWHERE  # 315
         continue  # 316
 
     nfound: int32 = 0  # 319
@@ -284,6 +290,12 @@ def _mark(vp: Vnode, write: bool, flags: PGO) -> None:
             updflags |= GOP_UPDATE_MODIFIED  # 194
         if updflags != 0:  # 196
             GOP_MARKUPDATE(vp)  # 197
+    _mark_dirty(vp, write)  # 201
+
+
+@routine(seed=(94, 696))
+def _mark_dirty(vp: Vnode, write: bool) -> None:
+    """For a write access: a new generation, and on the syncer's list (object lock held)."""
     if write:  # 201
         vp.g_dirtygen += 1  # 202
         if not (vp.v_iflag & VI.ONWORKLST):  # 203
@@ -314,7 +326,10 @@ def _locked(
         for j in range(npages):  # 239
             pg1: PageOrDontcare = a_m[j]  # 240
             # True of every pointer.
-            if pg1 is not NULL or pg1 is not PGO_DONTCARE:  # 242
+            if fixed("dontcare-kept"):  # 242
+                if pg1 is not NULL and pg1 is not PGO_DONTCARE:  # 242
+                    a_m[j] = NULL  # 243
+            elif pg1 is not NULL or pg1 is not PGO_DONTCARE:  # 242
                 a_m[j] = NULL  # 243
     else:
         rw_exit(vp.g_glock)  # 247
@@ -384,11 +399,15 @@ def _io(
             if WAPBL:  # 597
                 WAPBL_END()  # 598
         if not error:  # 604
+            if fixed("flags-under-lock"):  # 605
+                mutex_enter(vp.interlock)  # 605
             for i in range(npages):  # 605
                 if pgs[i] is NULL:  # 606
                     continue  # 607
                 # Without the object lock: a load and a store.
                 pgs[i].flags &= ~(PG.CLEAN | PG.RDONLY)  # 609
+            if fixed("flags-under-lock"):  # 612
+                mutex_exit(vp.interlock)  # 612
     rw_exit(vp.g_glock)  # 615
     putiobuf(mbp)  # 617
     uvm_pagermapout(kva, npages)  # 618
@@ -470,12 +489,16 @@ def _read_loop(
             sawhole = True  # 524
             kva_zero(kva, offset - startoffset, iobytes)  # 525-526
             skipbytes += iobytes  # 527
+            if fixed("flags-under-lock"):  # 529
+                mutex_enter(vp.interlock)  # 529
             for i in range(holepages):  # 529
                 # Without the object lock: a load and a store each.
                 if write:  # 530
                     pgs[pidx + i].flags &= ~PG.CLEAN  # 531
                 if not blockalloc:  # 533
                     pgs[pidx + i].flags |= PG.RDONLY  # 534
+            if fixed("flags-under-lock"):  # 536
+                mutex_exit(vp.interlock)  # 536
         else:
             if offset == startoffset and iobytes == bytes_:  # 546
                 bp = mbp  # 547
@@ -505,6 +528,8 @@ def _release(
     have_m: bool,
 ) -> None:
     """Mark what was read as valid, give back what was not asked for, copy the array."""
+    if fixed("list-at-out"):  # 648
+        _mark_dirty(vp, write)  # 648
     mutex_enter(uvm.pageqlock)  # 651
     for i in range(npages):  # 652
         pg: PageOrDontcare = pgs[i]  # 653

@@ -10,6 +10,7 @@ from ...checker.lang.prelude import (
     NULL,
     array,
     cv_wait,
+    fixed,
     int32,
     kassert,
     marker,
@@ -136,7 +137,7 @@ def genfs_do_putpages(
                     flags &= ~PGO.CLEANIT  # 861
         if scan:  # 859
             error, wasclean = _scan(
-                vp, startoff, endoff, flags, by_list, wasclean, pagedaemon
+                vp, startoff, endoff, flags, origflags, by_list, wasclean, pagedaemon
             )  # 872
 
         if not wasclean and not async_ and vp.v_numoutput != 0:  # 1193
@@ -146,6 +147,9 @@ def genfs_do_putpages(
         mutex_exit(vp.interlock)  # 1198
         if not (flags & PGO.RECLAIM and onworklst):  # 1200
             break  # 1200
+        if fixed("reclaim-keeps-error"):  # 1200
+            if error:  # 1200
+                break  # 1200
         mutex_enter(vp.interlock)  # 1206
         continue  # 1207
 
@@ -162,6 +166,7 @@ def _scan(
     startoff: off_t,
     endoff: off_t,
     flags: PGO,
+    origflags: PGO,
     by_list: bool,
     wasclean: bool,
     pagedaemon: bool,
@@ -216,6 +221,14 @@ def _scan(
             continue  # 922
 
         # Busy: wait, keeping the place in the list.
+        if fixed("no-sleep"):  # 930
+            if pg.flags & PG.BUSY and not (origflags & (PGO.CLEANIT | PGO.SYNCIO)):  # 930
+                if by_list:  # 910
+                    pg = vp.memq.next(pg)  # 910
+                else:
+                    off += PAGE_SIZE  # 918
+                    pg = uvm_pagelookup(vp, off) if off < endoff else NULL  # 919-920
+                continue  # 911
         yld: bool = should_yield() and not pagedaemon  # 930-931
         if pg.flags & PG.BUSY or yld:  # 932
             if flags & PGO.BUSYFAIL and pg.flags & PG.BUSY:  # 934
@@ -232,6 +245,8 @@ def _scan(
                 pg.flags |= PG.WANTED  # 958
                 UVM_UNLOCK_AND_WAIT(pg, vp)  # 959
                 mutex_enter(vp.interlock)  # 960
+            if fixed("rescan-after-sleep"):  # 961
+                cleanall = False  # 961
             if by_list:  # 962
                 pg = vp.memq.next(curmp)  # 965
                 vp.memq.remove(curmp)  # 966
@@ -290,6 +305,8 @@ def _scan(
             modified = True  # 1110
             if by_list:  # 1117
                 vp.memq.insert_after(pg, curmp)  # 1118-1119
+            if fixed("count-before-unlock"):  # 1120
+                vp.v_numoutput += 2  # 1120
             mutex_exit(vp.interlock)  # 1121
             error = genfs_gop_write(vp, pgs, npages, flags, pagedaemon)  # 1122
             mutex_enter(vp.interlock)  # 1123

@@ -142,9 +142,13 @@ def excuse(vp: Vnode, u: off_t) -> None:
 
 @atomic
 def begin_flush(vp: Vnode, slot: int32, low: off_t, high: off_t) -> None:
-    """A flush of this range begins: remember what is stored now."""
+    """A flush of this range begins: remember what is stored now.
+
+    Of an unfinished write either what was there or what is being written will do; what an
+    unfinished truncation is about to cut off is not judged.
+    """
     for u in range(FILE_UNITS):
-        if low <= u and u < high:
+        if low <= u and u < high and (vp.before[u] != 0 or not unfinished(vp, u)):
             vp.durable[slot * FILE_UNITS + u] = vp.legal[u] | vp.before[u]
 
 
