@@ -94,14 +94,18 @@ def call_getpages(
     have_m: bool,
     depth: int32,
     shadow: int32 = 0,
+    held: bool = False,
 ) -> errno:
-    """VOP_GETPAGES.  Entered with the object lock, which is kept only if LOCKED."""
+    """VOP_GETPAGES.  Entered with the object lock, which is kept only if LOCKED.
+
+    ``held``: the caller holds the file's glock as writer, and still does afterwards.
+    """
     check("claim-11-getpages", mutex_owned(vp.interlock), "called without the object lock")
-    check("claim-11-getpages", _as_at_entry(vp, depth, False), "called with locks of the file")
+    check("claim-11-getpages", _as_at_entry(vp, depth, held), "called with locks of the file")
     error: errno = 0
     count: int32 = 0
     error, count = genfs_getpages(vp, off, pgs, n, centre, write, flags, have_m)
-    check("claim-11-getpages", _as_at_entry(vp, depth, False), "returns with a lock or a transaction")
+    check("claim-11-getpages", _as_at_entry(vp, depth, held), "returns with a lock or a transaction")
     if flags & PGO.LOCKED:
         check("claim-11-getpages", mutex_owned(vp.interlock), "LOCKED, and the lock is gone")
         check("claim-11-getpages", _owns_only(pgs), "owns pages that it did not return")

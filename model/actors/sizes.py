@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    NULL, RW, array, int32, kassert, mutex_enter, mutex_exit, routine, rw_enter, rw_exit,
+    NULL, RW, array, fixed, int32, kassert, mutex_enter, mutex_exit, routine, rw_enter, rw_exit,
 )  # fmt: skip
 from ..genfs.constants import round_page, trunc_page
 from ..kernel.fs import GOP_ALLOC, gop_size
@@ -48,12 +48,19 @@ def ufs_balloc_range(vp: Vnode, off: off_t, length: off_t, depth: int32) -> errn
     start: off_t = trunc_page(off) & ~(FS_BSIZE - 1)
     n: int32 = (min(round_page(start + FS_BSIZE), round_page(neweob)) - start) >> PAGE_SHIFT
     pgs: PageArray = array(NULL)
+    held: bool = fixed("glock-held")
+    if held:
+        rw_enter(vp.g_glock, RW.WRITER)
     mutex_enter(vp.interlock)
     error: errno = call_getpages(
         vp, start, pgs, n, 0, True,
-        PGO.SYNCIO | PGO.PASTEOF | PGO.NOBLOCKALLOC | PGO.NOTIMESTAMP, True, depth,
+        PGO.SYNCIO | PGO.PASTEOF | PGO.NOBLOCKALLOC | PGO.NOTIMESTAMP
+        | (PGO.GLOCKHELD if held else PGO(0)),
+        True, depth, 0, held,
     )  # fmt: skip
     if error:
+        if held:
+            rw_exit(vp.g_glock)
         return error
     mutex_enter(vp.interlock)
     for i in range(n):
@@ -63,7 +70,8 @@ def ufs_balloc_range(vp: Vnode, off: off_t, length: off_t, depth: int32) -> errn
         activate(pg)
     mutex_exit(vp.interlock)
     aligned: off_t = off & ~(FS_BSIZE - 1)
-    rw_enter(vp.g_glock, RW.WRITER)
+    if not held:
+        rw_enter(vp.g_glock, RW.WRITER)
     error = GOP_ALLOC(vp, aligned, off + length - aligned)
     rw_exit(vp.g_glock)
     eob: off_t = gop_size(vp, off + length, False)

@@ -126,6 +126,9 @@ def genfs_getpages(
     if pgs_at != Pgs.NOWHERE and pgs_at != Pgs.ONSTACK:  # 691
         kmem_free()  # 692
     if has_trans:  # 693
+        if fixed("transaction-first") and WAPBL and write:  # 694
+            if not (flags & PGO.NOBLOCKALLOC):  # 694
+                WAPBL_END()  # 694
         fstrans_done()  # 694
     return error, a_count  # 695
 
@@ -146,6 +149,8 @@ def _getpages(
     has_trans: bool = False  # 127
     overwrite: bool = bool(flags & PGO.OVERWRITE)  # 128
     blockalloc: bool = write and not (flags & PGO.NOBLOCKALLOC)  # 129
+    # With the fix, a caller may hold g_glock already, and keeps it.
+    glock_held: bool = fixed("glock-held") and bool(flags & PGO.GLOCKHELD)  # 129
     pgs: PgsArray = array(NULL)  # 121
     pgs_at: Pgs = Pgs.NOWHERE  # 139
     pgs_size: int32 = 0  # 140
@@ -206,20 +211,27 @@ def _getpages(
             pgs.fill(NULL)  # 288
         if not has_trans:  # 295
             fstrans_start(Lock.SHARED)  # 296
+            if fixed("transaction-first") and WAPBL and blockalloc:  # 296
+                error = WAPBL_BEGIN()  # 296
+                if error:  # 296
+                    fstrans_done()  # 296
+                    return error, pgs_at, has_trans  # 296
             has_trans = True  # 297
 
         # Keep truncate out, then see whether it has been here.
-        if blockalloc:  # 306
-            rw_enter(vp.g_glock, RW.WRITER)  # 307
-        else:
-            rw_enter(vp.g_glock, RW.READER)  # 309
+        if not glock_held:  # 306
+            if blockalloc:  # 306
+                rw_enter(vp.g_glock, RW.WRITER)  # 307
+            else:
+                rw_enter(vp.g_glock, RW.READER)  # 309
         mutex_enter(vp.interlock)  # 311
         if fixed("startover-any-change"):  # 312
             if vp.v_size == origvsize:  # 312
                 break  # 312
         elif not (vp.v_size < origvsize):  # 312
             break  # 312
-        rw_exit(vp.g_glock)  # 313
+        if not glock_held:  # 313
+            rw_exit(vp.g_glock)  # 313
         if pgs_at != Pgs.ONSTACK:  # 314
             # The pointer keeps its value.
             kmem_free()  # 315
@@ -232,7 +244,8 @@ def _getpages(
         vp, origoffset, npages, pgs[ridx:], UFP.NOWAIT if async_ else UFP(0)
     )  # 319-320
     if nfound != orignpages:  # 320
-        rw_exit(vp.g_glock)  # 321
+        if not glock_held:  # 321
+            rw_exit(vp.g_glock)  # 321
         kassert(async_)  # 322
         genfs_rel_pages(pgs[ridx:], orignpages)  # 323
         mutex_exit(vp.interlock)  # 324
@@ -245,10 +258,12 @@ def _getpages(
             break  # 338
         i += 1  # 333
     if i == npages:  # 341
-        rw_exit(vp.g_glock)  # 342
+        if not glock_held:  # 342
+            rw_exit(vp.g_glock)  # 342
         npages += ridx  # 344-345
     elif overwrite:  # 352
-        rw_exit(vp.g_glock)  # 353
+        if not glock_held:  # 353
+            rw_exit(vp.g_glock)  # 353
         for k in range(npages):  # 356
             pg2: PageOrDontcare = pgs[ridx + k]  # 357
             pg2.flags &= ~(PG.RDONLY | PG.CLEAN)  # 359
@@ -263,13 +278,16 @@ def _getpages(
                 vp, startoffset, npgs, pgs, UFP.NOWAIT if async_ else UFP(0)
             )  # 386-387
             if nfound != npages:  # 387
-                rw_exit(vp.g_glock)  # 388
+                if not glock_held:  # 388
+                    rw_exit(vp.g_glock)  # 388
                 kassert(async_)  # 389
                 genfs_rel_pages(pgs, npages)  # 390
                 mutex_exit(vp.interlock)  # 391
                 return EBUSY, pgs_at, has_trans  # 392-393
         mutex_exit(vp.interlock)  # 396
-        error = _io(vp, pgs, npages, startoffset, diskeof, write, blockalloc, async_)  # 402
+        error = _io(
+            vp, pgs, npages, startoffset, diskeof, write, blockalloc, async_, glock_held
+        )  # 402
         if async_:  # 567
             return 0, pgs_at, has_trans  # 570-571
         if error:  # 629
@@ -346,6 +364,7 @@ def _io(
     write: bool,
     blockalloc: bool,
     async_: bool,
+    glock_held: bool,
 ) -> errno:
     """Fill the pages.  Returns with the object lock only where it returns 0 and is synchronous."""
     totalbytes: size_t = npages << PAGE_SHIFT  # 402
@@ -385,18 +404,20 @@ def _io(
     )  # 451
     nestiobuf_done(mbp, skipbytes, error)  # 565-566
     if async_:  # 567
-        rw_exit(vp.g_glock)  # 569
+        if not glock_held:  # 569
+            rw_exit(vp.g_glock)  # 569
         return 0  # 570-571
     if started:  # 573
         error = biowait(mbp)  # 574
 
+    readable: bool = not error  # 585
     # A write fault on a hole gives it blocks while the pages are held.
     if not error and sawhole and blockalloc:  # 585
-        if WAPBL:  # 590
+        if WAPBL and not fixed("transaction-first"):  # 590
             error = WAPBL_BEGIN()  # 591
         if not error:  # 594
             error = GOP_ALLOC(vp, startoffset, npages << PAGE_SHIFT)  # 595-596
-            if WAPBL:  # 597
+            if WAPBL and not fixed("transaction-first"):  # 597
                 WAPBL_END()  # 598
         if not error:  # 604
             if fixed("flags-under-lock"):  # 605
@@ -408,7 +429,8 @@ def _io(
                 pgs[i].flags &= ~(PG.CLEAN | PG.RDONLY)  # 609
             if fixed("flags-under-lock"):  # 612
                 mutex_exit(vp.interlock)  # 612
-    rw_exit(vp.g_glock)  # 615
+    if not glock_held:  # 615
+        rw_exit(vp.g_glock)  # 615
     putiobuf(mbp)  # 617
     uvm_pagermapout(kva, npages)  # 618
     mutex_enter(vp.interlock)  # 620
@@ -416,6 +438,10 @@ def _io(
         for j in range(npages):  # 630
             if pgs[j] is NULL:  # 631
                 continue  # 632
+            if fixed("keep-zeroed") and readable:  # 636
+                # Allocation failed, perhaps in part: what was zeroed must reach the blocks.
+                pgs[j].flags &= ~(PG.FAKE | PG.CLEAN)  # 637
+                pgs[j].flags |= PG.RDONLY  # 637
             if pgs[j].flags & PG.FAKE:  # 636
                 pgs[j].flags |= PG.RELEASED  # 637
         mutex_enter(uvm.pageqlock)  # 640

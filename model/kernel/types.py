@@ -125,6 +125,7 @@ class PGO(Flags):
     NOBLOCKALLOC = 1024
     JOURNALLOCKED = 2048
     RECLAIM = 4096
+    GLOCKHELD = 8192  # only with the fix glock-held
 
 
 # No flags at all.
