@@ -7,14 +7,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Final
 
 from .checker.cli import Subject, run
+
+SUBJECT: Final = Subject(
+    name="genfs",
+    root=Path(__file__).resolve().parent / "model",
+    package=f"{__package__}.model",
+    variant="1.18",
+)
 
 
 def main() -> None:
     """Run the command line on the model that ships with the package."""
-    model = Path(__file__).resolve().parent / "model"
-    sys.exit(run(Subject("genfs", model, f"{__package__}.model", variant="1.18")))
+    sys.exit(run(SUBJECT))
 
 
 if __name__ == "__main__":

@@ -6,21 +6,30 @@ import dataclasses
 import json
 import textwrap
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
 
 import click
 from rich.console import Console
 from rich.table import Table
 
+from ..lang.scenario import Scenario
 from ..trace.findings import Finding
 from ..trace.names import line_ranges
+from ..trace.record import Trace, save
 from .library import Library, Subject
+from .outcome import EXIT_VIOLATED
+from .pool import Done, Failed, Report, run_jobs
+from .work import counterexample, search
 
 
 @click.command()
 @click.argument("name", metavar="[ID]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
+@click.option("--rewrite", is_flag=True,
+              help="Find them again and write their traces into the model's folder.")
 @click.pass_obj
-def findings(subject: Subject, name: str | None, as_json: bool) -> int:
+def findings(subject: Subject, name: str | None, as_json: bool, rewrite: bool) -> int:
     """List what was found, or explain one finding."""
     library = Library(subject)
     entries = library.findings.entries
@@ -30,6 +39,8 @@ def findings(subject: Subject, name: str | None, as_json: bool) -> int:
             known = ", ".join(entry.id for entry in entries) or "none"
             raise click.UsageError(f"unknown finding {name!r}, expected one of: {known}")
         entries = (entry,)
+    if rewrite:
+        return _rewrite(library, entries)
     if as_json:
         click.echo(json.dumps([dataclasses.asdict(entry) for entry in entries], indent=1))
     elif name is not None:
@@ -38,6 +49,58 @@ def findings(subject: Subject, name: str | None, as_json: bool) -> int:
     else:
         _table(entries)
     return 0
+
+
+@dataclass(frozen=True, slots=True)
+class FindTask:
+    """One scenario to explore for findings."""
+
+    subject: Subject
+    scenario: Scenario
+
+
+def find_again(task: FindTask, tell: Report) -> dict[str, Trace]:
+    """The shortest trace of each finding that a scenario shows, by id."""
+    library = Library(task.subject)
+    program = library.compile(task.scenario, task.subject.variant, ())
+    result = search(program, "reduced", None, tell)
+    found: dict[str, Trace] = {}
+    for violation in result.violations:
+        trace = counterexample(library, task.scenario, program, violation, result.stops)
+        known = library.findings.find(violation.property, trace.lines, task.scenario.name)
+        if known is None:
+            continue
+        best = found.get(known.id)
+        if best is None or len(trace.steps) < len(best.steps):
+            found[known.id] = trace
+    return found
+
+
+def _rewrite(library: Library, entries: tuple[Finding, ...]) -> int:
+    names = list(dict.fromkeys(entry.scenario for entry in entries))
+    tasks = [
+        FindTask(library.subject, scenario) for scenario in library.chosen(names, full=True)
+    ] if names else []
+    found: dict[tuple[str, str], Trace] = {}
+    with closing(run_jobs(find_again, tasks, 2)) as events:
+        for event in events:
+            if isinstance(event, Failed):
+                raise click.UsageError(f"{names[event.index]}: {event.message}")
+            if isinstance(event, Done):
+                for identity, trace in event.result.items():
+                    found[names[event.index], identity] = trace
+    missing = 0
+    for entry in entries:
+        trace_found = found.get((entry.scenario, entry.id))
+        if trace_found is None:
+            missing += 1
+            click.echo(f"{entry.id}: not found in {entry.scenario}")
+            continue
+        path = library.subject.root / (entry.trace or f"traces/{entry.id}.json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save(trace_found, path)
+        click.echo(f"{entry.id}: {len(trace_found.steps)} steps, {path}")
+    return EXIT_VIOLATED if missing else 0
 
 
 def _table(entries: tuple[Finding, ...]) -> None:

@@ -74,7 +74,7 @@ def check_scenario(task: Task, tell: Report) -> Outcome:
 def search(
     program: ir.Program,
     granularity: Granularity,
-    max_states: int,
+    max_states: int | None,
     tell: Report | None = None,
 ) -> Result:
     """Explore a program, telling how it goes."""

@@ -13,7 +13,7 @@ from ..explore.interpret import State
 from ..lang import ir
 from .explain import Blocked, blocked_threads, evaluate, locks_held
 from .findings import Finding, Findings, Promise
-from .names import Names
+from .names import Names, line_ranges
 from .primitive import describe, outside, primitive_of
 from .record import Trace
 from .replay import Moment, Replay
@@ -44,7 +44,8 @@ class Event:
     went through.  ``stack`` are the routines it is in, outermost first; ``text`` the statement
     as the model writes it; ``reads`` what it looked at; ``held`` the locks its thread holds
     afterwards.
-    ``eventful``: it changed shared state, chose, or failed to take a lock.
+    ``eventful``: it changed shared state, chose, used a primitive, or broke something;
+    ``breaks`` is the statement that did, where ``text`` is another.
     """
 
     number: int
@@ -61,6 +62,7 @@ class Event:
     node: int
     eventful: bool
     primitive: str
+    breaks: str
 
     @property
     def routine(self) -> str:
@@ -260,8 +262,10 @@ def _event(names: Names, number: int, moment: Moment, memory: _Memory) -> Event:
         held=locks_held(names, moment.after, moment.thread),
         sync=sync,
         node=moment.before.threads[moment.thread].pc,
-        eventful=shared_change or bool(choices) or ended or bool(primitive),
+        eventful=shared_change or bool(choices) or ended or bool(primitive)
+        or moment.violation is not None,
         primitive=primitive,
+        breaks=_breaks(thread, moment, main),
     )
 
 
@@ -278,6 +282,17 @@ def _main_instruction(program: ir.Program, instrs: Sequence[ir.Instr]) -> ir.Ins
                 read = read or instr
     acting = [instr for instr in instrs if not isinstance(instr.action, ir.Nop)]
     return written or read or (acting or list(instrs))[0]
+
+
+def _breaks(thread: ir.Thread, moment: Moment, main: ir.Instr) -> str:
+    """The statement that ran into the violation, where it is not the one told of anyway."""
+    if moment.violation is None:
+        return ""
+    failing = thread.code[moment.violation.instr]
+    if failing.where == main.where:
+        return ""
+    lines = line_ranges(failing.where.lines)
+    return " ".join(filter(None, (lines, failing.where.routine + ":", failing.where.text)))
 
 
 def _leading(instrs: Sequence[ir.Instr]) -> Sequence[ir.Instr]:

@@ -103,6 +103,8 @@ def _event(event: Event, everything: bool, source: Mapping[int, str] | None) -> 
     shown = [c for c in event.changes if everything or _worth_telling(c)]
     for change in shown:
         yield f"{'':19}{_change(change)}"
+    if event.breaks:
+        yield from _wrap(event.breaks, f"{'':19}then: ", " " * 25)
     if everything:
         if event.passed != event.lines and not source:
             yield f"{'':19}passing {line_ranges(event.passed)}"
