@@ -125,7 +125,7 @@ class Run:
         self.begun = False
         self.started = time.monotonic()
         self.console = Console(highlight=False, soft_wrap=True)
-        self.width = max((len(scenario.name) for scenario in self.scenarios), default=8)
+        self.width = max([8, *(len(scenario.name) for scenario in self.scenarios)])
 
     def execute(self) -> int:
         """Check everything; the result is the exit status."""
@@ -250,7 +250,7 @@ class Run:
         )
         self.console.print(
             f"{'scenario':{self.width}}  {'verdict':12}  {'states':>10}  {'steps':>11}  "
-            f"{'time':>7}  property"
+            f"{'time':>7}"
         )
 
     def _row(self, outcome: Outcome) -> Iterator[Text]:
@@ -268,15 +268,9 @@ class Run:
         ]
         if outcome.why:
             notes.append(outcome.why)
-        indent = len(row.plain)
-        for position, note in enumerate(notes):
-            if position == 0:
-                row.append(f"  {note}")
-                yield row
-            else:
-                yield Text(" " * indent + f"  {note}")
-        if not notes:
-            yield row
+        yield row
+        for note in notes:
+            yield Text(f"    {note}")
 
     def _finish(self, interrupted: bool) -> int:
         outcomes = [self.outcomes[index] for index in sorted(self.outcomes)]

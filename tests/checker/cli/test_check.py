@@ -23,7 +23,8 @@ def test_suite(command: Command) -> None:
     answer = command("check")
     assert answer.status == 1
     assert answer.err == ""
-    rows = [line.split()[:2] for line in answer.out.splitlines()[2:5]]
+    table = answer.out.partition("\n\n")[0].splitlines()[2:]
+    rows = [line.split()[:2] for line in table if not line.startswith(" ")]
     assert rows == [["careful", "holds"], ["crossed", "violated"], ["lost", "violated"]]
     assert "B1  hang  two locks are taken in two orders" in answer.out
     assert "1 hold, 2 violated, 0 inconclusive" in answer.out
