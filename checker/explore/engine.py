@@ -18,8 +18,6 @@ from .pygen import (
     FORK,
     GOTO,
     MIDBLOCK,
-    OWNER,
-    RACE,
     STOP,
     VIOLATION,
     Checks,
@@ -36,7 +34,7 @@ class Outcome:
     """One way a block can go: the state after it, or a violation, or a broken assumption.
 
     ``leaves`` are the numbers of the leaves passed through, which say what was executed;
-    ``broken`` is a leaf of kind ``MIDBLOCK``, ``RACE`` or ``OWNER``.
+    ``broken`` is the leaf where the block turned out to wait in its middle.
     """
 
     after: bytes | None
@@ -138,7 +136,7 @@ class Engine:
                 elif leaf.kind == VIOLATION:
                     found = self.violation(thread, leaf.node, leaf.name)
                     results.append(Outcome(None, choices, leaves, found))
-                elif leaf.kind in (MIDBLOCK, RACE, OWNER):
+                elif leaf.kind == MIDBLOCK:
                     results.append(Outcome(None, choices, leaves, None, leaf))
                 elif leaf.kind not in (BLOCKED, BLOCKED_DIRTY):
                     raise InternalError(f"unknown leaf {leaf}")

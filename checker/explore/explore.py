@@ -47,7 +47,7 @@ def explore(
             engine = Engine(known, reduction.stops, reduction.checks)
             search = Search(engine, bounds, progress, reduction.unsure, started, restarts)
             search.run()
-            if not search.abandoned or search.bound:
+            if not search.abandoned or search.bound not in ("", "max_states"):
                 break
             reduction.learn(search)
             restarts += 1

@@ -23,7 +23,7 @@ from .intervals import Env, Ranges
 from .layout import Layout, Slot
 
 # How a fragment can end.
-STOP, BLOCKED, BLOCKED_DIRTY, GOTO, FORK, VIOLATION, MIDBLOCK, RACE, OWNER = range(9)
+STOP, BLOCKED, BLOCKED_DIRTY, GOTO, FORK, VIOLATION, MIDBLOCK = range(7)
 
 _PATH_CAP = 150
 _INDENT_CAP = 60
@@ -72,6 +72,7 @@ class ThreadCode:
     leaves: list[Leaf]
     kinds: list[int]
     targets: list[Fragment | None]
+    strays: set[int]
     scratch: int
     source: str
 
@@ -81,7 +82,9 @@ class Checks:
     """What a reduced search must verify at run time, for one thread.
 
     ``sites``: instructions whose accesses must be within the phase of their record;
-    ``owners``: instructions whose store must leave the record with this thread.
+    ``owners``: instructions whose store must leave the record with this thread.  An
+    instruction that breaks its rule is put into the thread's set of strays (a store that
+    does not leave the record as ``~node``), and goes on.
     """
 
     sites: frozenset[int] = frozenset()
@@ -203,6 +206,7 @@ class ThreadGen:
             self.leaves,
             [leaf.kind for leaf in self.leaves],
             [fragments[leaf.goto] if leaf.goto >= 0 else None for leaf in self.leaves],
+            scope["W"],
             self.scratch_size,
             source,
         )
@@ -310,7 +314,7 @@ class ThreadGen:
             start = False
             path = [*path, node]
             work.count += 1
-            self._races(work, indent, node, path, written)
+            self._races(work, indent, node)
             match instr.action:
                 case ir.Branch(test, other):
                     condition = "" if self.dry else self._gen(node).test(test)
@@ -380,9 +384,12 @@ class ThreadGen:
         number = self._leaf(leaf)
         work.ends.append((number, written))
         if not self.dry:
-            work.lines.append(" " * indent + f"if not {self._gen(node).test(test)}: return {number}")
+            condition = self._gen(node).test(test)
+            work.lines.append(" " * indent + f"if not {condition}: return {number}")
 
-    def _fail(self, work: _Pass, indent: int, node: int, name: str, test: str, path: list[int]) -> None:
+    def _fail(
+        self, work: _Pass, indent: int, node: int, name: str, test: str, path: list[int]
+    ) -> None:
         number = self._leaf(Leaf(VIOLATION, node, tuple(path), name=name))
         self._line(work, indent, f"if {test}: return {number}")
 
@@ -469,9 +476,7 @@ class ThreadGen:
         for line in store(slot.width, offset, plus(code, -slot.low)):
             self._line(work, indent, line)
         if guarded:
-            number = self._leaf(Leaf(OWNER, node, tuple(path)))
-            test = " and ".join(["b", *calls])
-            self._line(work, indent, f"if not ({test}): return {number}")
+            self._line(work, indent, f"if not ({' and '.join(['b', *calls])}): W.add({~node})")
 
     def _list(
         self, work: _Pass, indent: int, node: int, action: ir.ListInsert | ir.ListRemove,
@@ -562,9 +567,7 @@ class ThreadGen:
             which = "g"
         return [*lines, f" return {element(phase.guard, which)}=={me}"]
 
-    def _races(
-        self, work: _Pass, indent: int, node: int, path: list[int], written: int
-    ) -> None:
+    def _races(self, work: _Pass, indent: int, node: int) -> None:
         if node not in self.checks.sites or self.dry:
             return
         gen = self._gen(node)
@@ -580,8 +583,8 @@ class ThreadGen:
                 if low < 0 or high >= var.length:
                     call = f"(not 0<={gen.value(access.index)}<{var.length} or {call})"
                 tests[call] = None
-        number = self._leaf(Leaf(RACE, node, tuple(path)))
-        self._line(work, indent, f"if not ({' and '.join(tests)}): return {number}")
+        if tests:
+            self._line(work, indent, f"if not ({' and '.join(tests)}): W.add({node})")
 
 
 def _runs(mask: int) -> list[tuple[int, int]]:
@@ -603,6 +606,7 @@ def namespace() -> dict[str, Any]:
     """What generated code refers to."""
     scope: dict[str, Any] = {
         "OutOfBounds": exprgen.OutOfBounds,
+        "W": set(),
         "divide": semantics.divide,
         "modulo": semantics.modulo,
         "shift_left": semantics.shift_left,
@@ -684,7 +688,7 @@ def generate(
 
 
 __all__ = [
-    "BLOCKED", "BLOCKED_DIRTY", "FORK", "GOTO", "MIDBLOCK", "OWNER", "RACE", "STOP", "VIOLATION",
+    "BLOCKED", "BLOCKED_DIRTY", "FORK", "GOTO", "MIDBLOCK", "STOP", "VIOLATION",
     "Checks", "Leaf", "Predicates", "ThreadCode", "ThreadGen", "generate", "predicates",
 
 ]  # fmt: skip

@@ -10,14 +10,12 @@ access to a record is made in the record's phase; a wait inside a block is never
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from ..lang import ir
 from .engine import Engine, Facts, fine_stops
-from .exprgen import OutOfBounds
 from .intervals import Ranges
-from .pygen import MIDBLOCK, OWNER, RACE, Checks
+from .pygen import Checks
 from .result import Race
 from .search import Search, read_by
 from .units import Lockset, Unit, locksets, units, units_of
@@ -79,7 +77,9 @@ class Reduction:
         self.forced: set[tuple[int, int]] = set()
         self.lost: set[tuple[int, int]] = set()
         self.owners_lost: set[tuple[int, int]] = set()
-        self.active = probe(known)
+        walked = Engine(known, fine_stops(self.program), every_check(self.program))
+        self.active = probe(walked)
+        self._lose(walked)
         self.reads = {
             number: read_by(invariant.test) | read_by(invariant.when)
             for number, invariant in enumerate(self.program.invariants)
@@ -107,14 +107,19 @@ class Reduction:
     def learn(self, search: Search) -> None:
         """Revise the assumptions that the search found wrong."""
         self._activate(search)
-        for kind, thread, node in search.wrong:
-            if kind == MIDBLOCK or (kind not in (RACE, OWNER)):
-                self.forced.update((thread, start) for start in self.units_of[thread][node])
-            elif kind == RACE:
-                self.lost.add((thread, node))
-            else:
-                self.owners_lost.add((thread, node))
+        for thread, node in search.wrong:
+            self.forced.update((thread, start) for start in self.units_of[thread][node])
+        self._lose(search.engine)
         self._compute()
+
+    def _lose(self, engine: Engine) -> None:
+        """Give up the assumption about phases where it was seen to be wrong."""
+        for number, code in enumerate(engine.threads):
+            for node in code.strays:
+                if node >= 0:
+                    self.lost.add((number, node))
+                else:
+                    self.owners_lost.add((number, ~node))
 
     def _activate(self, search: Search) -> bool:
         changed = False
@@ -566,28 +571,41 @@ def _in_cycles(
     }
 
 
-def probe(known: Facts) -> list[set[int]]:
+def every_check(program: ir.Program) -> dict[int, Checks]:
+    """Checks of every access and store that some phase has a say in."""
+    phases = {var.phase for var in program.shared if var.phase is not None}
+    ruling = {var for phase in phases for var in (phase.owner, phase.via) if var is not None}
+    checks: dict[int, Checks] = {}
+    for number, thread in enumerate(program.threads):
+        sites: set[int] = set()
+        owners: set[int] = set()
+        for node, instr in enumerate(thread.code):
+            for access in ir.accesses(instr.action):
+                if program.shared[access.var].phase is not None:
+                    sites.add(node)
+                if access.write and access.var in ruling:
+                    owners.add(node)
+        checks[number] = Checks(frozenset(sites), frozenset(owners))
+    return checks
+
+
+def probe(engine: Engine) -> list[set[int]]:
     """A first guess at the code that can be reached: what random walks execute.
 
     The walks are the same every time.  Code that they miss is found by the search itself.
     """
-    program = known.program
-    engine = Engine(known, fine_stops(program))
+    count = len(engine.threads)
     marks = [bytearray(len(code.leaves)) for code in engine.threads]
     starts = engine.initial()
     chance = random.Random(1)
-    threads = range(len(program.threads))
     for _ in range(_WALKS):
         state = chance.choice(starts)
-        turn = chance.choice(threads)
+        turn = chance.randrange(count)
         for _ in range(_WALK_STEPS):
             if chance.random() < 0.3:
-                turn = chance.choice(threads)
-            for thread in _from(turn, len(program.threads)):
-                try:
-                    outcomes = engine.outcomes(state, thread)
-                except OutOfBounds:
-                    continue
+                turn = chance.randrange(count)
+            for thread in [*range(turn, count), *range(turn)]:
+                outcomes = engine.outcomes(state, thread)
                 for outcome in outcomes:
                     for leaf in outcome.leaves:
                         marks[thread][leaf] = 1
@@ -599,7 +617,3 @@ def probe(known: Facts) -> list[set[int]]:
             else:
                 break
     return [engine.covered(thread, mark) for thread, mark in enumerate(marks)]
-
-
-def _from(first: int, count: int) -> Iterable[int]:
-    return [*range(first, count), *range(first)]

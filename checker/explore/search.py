@@ -24,6 +24,7 @@ from .result import Kind, Progress, ProgressCallback
 
 _CHUNK = 4096
 _GOALS = 512
+_MORE = 500
 
 
 @dataclass(slots=True)
@@ -63,7 +64,7 @@ def memory_used() -> int:
 class Search:
     """One breadth-first search.
 
-    ``wrong`` collects the broken assumptions as (kind of leaf, thread, instruction).
+    ``wrong`` collects the waits inside blocks that were false, as (thread, instruction).
     ``unsure`` is asked at the end of each depth whether what was covered so far makes it
     pointless to go on.
     """
@@ -87,7 +88,7 @@ class Search:
         self.marks = [bytearray(len(code.leaves)) for code in engine.threads]
         self.causes: dict[tuple[object, ...], Cause] = {}
         self.witnesses: dict[int, int] = {}
-        self.wrong: set[tuple[int, int, int]] = set()
+        self.wrong: set[tuple[int, int]] = set()
         self.panicked: set[int] = set()
         self.deadlocked: list[int] = []
         self.transitions = 0
@@ -118,14 +119,24 @@ class Search:
                     self._expand(position, upto)
                     position = upto
                     self._check_bounds(end - position)
-                if self.wrong or (self.unsure is not None and self.unsure(self)):
-                    self.abandoned = True
+                if self._hopeless():
                     return
                 begin, end = end, len(self.graph.states)
                 if begin < end:
                     self.graph.layers.append(begin)
         except KeyboardInterrupt:
             self.bound = "interrupted"
+
+    def _hopeless(self) -> bool:
+        """Is an assumption broken?  Then go on for a while only, to find more such."""
+        if not self.abandoned:
+            strays = any(code.strays for code in self.engine.threads)
+            if self.wrong or strays or (self.unsure is not None and self.unsure(self)):
+                self.abandoned = True
+                self._enough = 2 * len(self.graph.states) + _MORE
+        return self.abandoned and len(self.graph.states) > self._enough
+
+    _enough = 0
 
     def _check_bounds(self, left: int) -> None:
         states = len(self.graph.states)
@@ -243,7 +254,7 @@ class Search:
             for leaf in outcome.leaves:
                 marks[leaf] = 1
             if outcome.broken is not None:
-                self.wrong.add((outcome.broken.kind, thread, outcome.broken.node))
+                self.wrong.add((thread, outcome.broken.node))
             elif outcome.violation is not None:
                 self._failed += 1
                 self.panicked.add(source)
