@@ -275,9 +275,10 @@ class Calls(Expressions):
         with self.in_mode("pure"):
             test = self.condition(arguments[1])
         message = self._text(arguments[2]) if len(arguments) > 2 else ast.unparse(arguments[1])
-        if not fold.is_const(test, 1):
+        name = self._text(arguments[0])
+        if not fold.is_const(test, 1) and self.context.checked(name):
             with self.emitter.quiet():
-                self.emit(ir.Check(test, self._text(arguments[0]), message))
+                self.emit(ir.Check(test, name, message))
         return _WRITES_NOTHING
 
     def _wait(self, node: ast.Call, rest: bool) -> Value:

@@ -56,7 +56,8 @@ class ThreadSpec:
 class ProgramSpec:
     """Everything that turns a model into a program.
 
-    ``properties``: names of the invariants to check (None: all).  ``fixes``: names of the
+    ``properties``: names of the invariants and checks that count (None: all; assertions,
+    deadlock and misuse of the language's own objects always count).  ``fixes``: names of the
     switches that are on.
     """
 
@@ -85,7 +86,12 @@ def find(source: Source, kind: str, name: str) -> Function:
 
 def compile_program(source: Source, spec: ProgramSpec) -> ir.Program:
     """Compile.  Raises ModelError (the model's fault) or SpecError (the scenario's)."""
-    context = Context(source, spec.parameters, spec.fixes, len(spec.threads))
+    chosen = None if spec.properties is None else frozenset(spec.properties)
+    for name in chosen or ():
+        if name not in property_names(source):
+            known = ", ".join(property_names(source))
+            raise SpecError(f"unknown property {name!r}: expected one of {known}")
+    context = Context(source, spec.parameters, spec.fixes, len(spec.threads), chosen)
     unknown = set(spec.parameters) - set(context.parameters)
     if unknown:
         known = ", ".join(sorted(context.parameters))
@@ -116,6 +122,21 @@ def compile_program(source: Source, spec: ProgramSpec) -> ir.Program:
         tuple(sorted(spec.fixes)),
         source.digest,
     )
+
+
+def property_names(source: Source) -> list[str]:
+    """The names of all invariants and checks of a model."""
+    names = {invariant_name(function) for function in source.functions("invariant")}
+    for module in source.modules.values():
+        for function in module.symbols.values():
+            if isinstance(function, Function):
+                for node in ast.walk(function.node):
+                    match node:
+                        case ast.Call(ast.Name("check"), [ast.Constant(str(name)), *_]):
+                            names.add(name)
+                        case ast.Call(ast.Name("no_lost_update"), [ast.Constant(str(name))]):
+                            names.add(name)
+    return sorted(names)
 
 
 def invariant_name(function: Function) -> str:

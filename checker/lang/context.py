@@ -74,6 +74,7 @@ class Context:
     given: Mapping[str, int]
     fixes: frozenset[str]
     nthreads: int
+    properties: frozenset[str] | None = None
     parameters: dict[str, int] = field(default_factory=dict)
     pools: dict[str, PoolInfo] = field(default_factory=dict)
     pool_of: dict[str, str] = field(default_factory=dict)
@@ -319,6 +320,10 @@ class Context:
         return self.pools[self.pool_of[record]]
 
     # --------------------------------------------------------------- declarations
+
+    def checked(self, name: str) -> bool:
+        """Is a named property to be checked?"""
+        return self.properties is None or name in self.properties or name == "lock-discipline"
 
     def _declare_pools(self) -> None:
         self.pools["threads"] = PoolInfo("threads", "Thread", self.nthreads)

@@ -258,7 +258,9 @@ class Statements(Calls):
         operand = self.stable(self.scalar(value)) if self.mode == "step" else self.scalar(value)
         loaded = self.read(place)
         result = self._binary(node, loaded, type(op), operand)
-        if place.no_lost_update and self.mode == "step":
+        if self.mode == "step" and place.no_lost_update and self.context.checked(
+            place.no_lost_update
+        ):
             unchanged = fold.binary("==", place.target, loaded.expr, ir.BOOL)
             message = f"an update of {ast.unparse(target)} by another thread is overwritten"
             test = (unchanged, place.no_lost_update, message)
