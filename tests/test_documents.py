@@ -46,13 +46,30 @@ def test_examples_in_documents_are_toml() -> None:
             tomllib.loads(block)
 
 
+def imports(path: Path) -> list[tuple[int, str]]:
+    """What a module imports: the number of dots, and the name behind them."""
+    found: list[tuple[int, str]] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            found.append((node.level, node.module or ""))
+        elif isinstance(node, ast.Import):
+            found.extend((0, alias.name) for alias in node.names)
+    return found
+
+
 def test_checker_knows_nothing_of_the_model() -> None:
     for path in sorted((ROOT / "checker").rglob("*.py")):
         depth = len(path.relative_to(ROOT).parts)
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.ImportFrom):
-                assert not (node.level >= depth and (node.module or "").startswith("model")), path
-                assert not (node.module or "").startswith("genfscheck"), path
+        for level, name in imports(path):
+            assert not (level >= depth and name.startswith("model")), path
+
+
+def test_inside_the_package_imports_are_relative() -> None:
+    for folder in ("checker", "model", "refimpl", "proofs"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for level, name in imports(path):
+                top = name.partition(".")[0]
+                assert level or top not in ("genfscheck", "checker", "model", "refimpl"), path
 
 
 def test_one_version() -> None:
