@@ -427,8 +427,8 @@ def _io(
                     continue  # 607
                 # Without the object lock: a load and a store.
                 pgs[i].flags &= ~(PG.CLEAN | PG.RDONLY)  # 609
-            if fixed("flags-under-lock"):  # 612
-                mutex_exit(vp.interlock)  # 612
+            if fixed("flags-under-lock"):  # 609
+                mutex_exit(vp.interlock)  # 609
     if not glock_held:  # 615
         rw_exit(vp.g_glock)  # 615
     putiobuf(mbp)  # 617
@@ -523,8 +523,8 @@ def _read_loop(
                     pgs[pidx + i].flags &= ~PG.CLEAN  # 531
                 if not blockalloc:  # 533
                     pgs[pidx + i].flags |= PG.RDONLY  # 534
-            if fixed("flags-under-lock"):  # 536
-                mutex_exit(vp.interlock)  # 536
+            if fixed("flags-under-lock"):  # 534
+                mutex_exit(vp.interlock)  # 534
         else:
             if offset == startoffset and iobytes == bytes_:  # 546
                 bp = mbp  # 547

@@ -245,8 +245,8 @@ def _scan(
                 pg.flags |= PG.WANTED  # 958
                 UVM_UNLOCK_AND_WAIT(pg, vp)  # 959
                 mutex_enter(vp.interlock)  # 960
-            if fixed("rescan-after-sleep"):  # 961
-                cleanall = False  # 961
+            if fixed("rescan-after-sleep"):  # 960
+                cleanall = False  # 960
             if by_list:  # 962
                 pg = vp.memq.next(curmp)  # 965
                 vp.memq.remove(curmp)  # 966
@@ -305,8 +305,8 @@ def _scan(
             modified = True  # 1110
             if by_list:  # 1117
                 vp.memq.insert_after(pg, curmp)  # 1118-1119
-            if fixed("count-before-unlock"):  # 1120
-                vp.v_numoutput += 2  # 1120
+            if fixed("count-before-unlock"):  # 1121
+                vp.v_numoutput += 2  # 1121
             mutex_exit(vp.interlock)  # 1121
             error = genfs_gop_write(vp, pgs, npages, flags, pagedaemon)  # 1122
             mutex_enter(vp.interlock)  # 1123
