@@ -13,7 +13,8 @@ from .kernel.data import contents_right, unfinished
 from .kernel.fs import gop_size
 from .kernel.state import Page, Vnode, bufs, kvas, pages, perthread, uvm, vnodes
 from .kernel.types import (
-    FILE_UNITS, FS_BSHIFT, NMAPPINGS, PAGE_MASK, PAGE_SHIFT, PG, VI, ZERO, Dev, Dir, Prot, off_t,
+    FILE_UNITS, FS_BSHIFT, NMAPPINGS, PAGE_MASK, PAGE_SHIFT, PG, USER_MAPPINGS, VI, ZERO, Dev,
+    Dir, Prot, off_t,
 )  # fmt: skip
 
 
@@ -27,6 +28,12 @@ def unlocked() -> bool:
 def writable(pg: Page) -> bool:
     """Can a user, or a UBC window, store to the page without a fault?"""
     return any(pg.pte[m] == Prot.WRITE for m in range(NMAPPINGS))
+
+
+@pure
+def user_writable(pg: Page) -> bool:
+    """Can a process store to the page without a fault?"""
+    return any(pg.pte[m] == Prot.WRITE for m in range(NMAPPINGS) if m < USER_MAPPINGS)
 
 
 @pure
@@ -59,7 +66,7 @@ def flags_are_legal() -> bool:
             (pg.flags & (PG.RELEASED | PG.PAGEOUT | PG.FAKE | PG.WANTED)) == 0
             or bool(pg.flags & PG.BUSY)
         )
-        and not (pg.flags & PG.RDONLY and writable(pg))
+        and not (pg.flags & PG.RDONLY and user_writable(pg))
         and not (pg.flags & PG.FAKE and mapped(pg))
         for pg in pages
         if pg.live

@@ -105,7 +105,7 @@ def call_getpages(
     error: errno = 0
     count: int32 = 0
     error, count = genfs_getpages(vp, off, pgs, n, centre, write, flags, have_m)
-    check("claim-11-getpages", _as_at_entry(vp, depth, held), "returns with a lock or a transaction")
+    check("claim-11-getpages", _as_at_entry(vp, depth, held), "a lock or a transaction stays")
     if flags & PGO.LOCKED:
         check("claim-11-getpages", mutex_owned(vp.interlock), "LOCKED, and the lock is gone")
         check("claim-11-getpages", _owns_only(pgs), "owns pages that it did not return")
@@ -160,7 +160,7 @@ def call_putpages(
     error: errno = genfs_putpages(vp, low, high, flags, pagedaemon)
     perthread[me()].no_sleep = False
     check("claim-11-putpages", not mutex_owned(vp.interlock), "returns with the object lock")
-    check("claim-11-putpages", _as_at_entry(vp, depth, locked), "returns with a lock or a transaction")
+    check("claim-11-putpages", _as_at_entry(vp, depth, locked), "a lock or a transaction stays")
     check("claim-11-putpages", _owns_none(), "leaves the caller with busy pages")
     check("claim-11-putpages", _no_markers(vp), "leaves a marker in the list")
     return error

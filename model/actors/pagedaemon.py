@@ -22,7 +22,7 @@ def pagedaemon(looks: int32 = 1) -> None:
 
     The queues' lock is held while the object's is tried, against the usual order.
     """
-    for k in range(looks):
+    for _look in range(looks):
         mutex_enter(uvm.pageqlock)
         pg: Page = pages[choose(NPAGES, "which page")]
         if _victim(pg):

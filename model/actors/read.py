@@ -22,7 +22,7 @@ def _copy_out(vp: Vnode, off: off_t, length: off_t, window: int32, ahead: int32)
         else:
             if ahead > 0:
                 readahead_range(vp, at, ahead, 1)
-            error: errno = ubc_fault(vp, at, window, False, 0, 1)
+            error: errno = ubc_fault(vp, at, window, False, 0, 0, 1)
             if error:
                 return error
     return 0

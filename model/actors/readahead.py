@@ -13,7 +13,7 @@ def readahead_range(vp: Vnode, off: off_t, count: int32, depth: int32) -> None:
     """``count`` requests from ``off`` on.  EBUSY is tolerated; any other error ends it."""
     pgs: PageArray = array(NULL)
     at: off_t = off
-    for k in range(count):
+    for _request in range(count):
         mutex_enter(vp.interlock)
         error: errno = call_getpages(
             vp, at, pgs, MAXPHYS_PAGES, 0, False, PGO_NONE, False, depth

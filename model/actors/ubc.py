@@ -16,17 +16,20 @@ from ..kernel.pmap import (
 )  # fmt: skip
 from ..kernel.state import PageArray, PageOrDontcare, Vnode, faults, uvm
 from ..kernel.types import (
-    EFAULT, PAGE_SHIFT, PG, PGO, UBC_WINSIZE, ZERO, Prot, errno, off_t, token,
+    EFAULT, PAGE_SHIFT, PAGE_SIZE, PG, PGO, UBC_WINSIZE, ZERO, Prot, errno, off_t, token,
 )  # fmt: skip
 from .calls import activate, call_getpages
 
 
 @routine
-def _map_window_page(vp: Vnode, pg: PageOrDontcare, window: int32, write: bool) -> None:
+def _map_window_page(
+    vp: Vnode, pg: PageOrDontcare, window: int32, low: off_t, high: off_t
+) -> None:
     """Map one page of a window fault and un-busy it.
 
-    Writable unless the vnode wants to hear of stores, or the page is RDONLY: but a write goes
-    to a RDONLY page too, whose missing block is another part of the page.
+    Writable unless the vnode wants to hear of stores, or the page is RDONLY.  A write (``low``
+    up to ``high``) maps a RDONLY page that it stores to all the same, or it would fault for
+    ever: what such a page has no block for is not in the range.
     """
     mutex_enter(vp.interlock)
     if pg.flags & PG.WANTED:
@@ -37,7 +40,10 @@ def _map_window_page(vp: Vnode, pg: PageOrDontcare, window: int32, write: bool) 
         uvm_pagefree(pg)
         mutex_exit(uvm.pageqlock)
     else:
-        readonly: bool = (not write and bool(pg.flags & PG.RDONLY)) or needs_writefault(vp)
+        readonly: bool = bool(pg.flags & PG.RDONLY)
+        if readonly and pg.offset < high and low < pg.offset + PAGE_SIZE:
+            readonly = False
+        readonly = readonly or needs_writefault(vp)
         pmap_enter(pg, window, mapping_protection(Prot.WRITE, readonly))
         activate(pg)
         pg.flags &= ~(PG.BUSY | PG.WANTED)
@@ -47,15 +53,15 @@ def _map_window_page(vp: Vnode, pg: PageOrDontcare, window: int32, write: bool) 
 
 @routine
 def ubc_fault(
-    vp: Vnode, off: off_t, window: int32, write: bool, past: off_t, depth: int32
+    vp: Vnode, off: off_t, window: int32, write: bool, low: off_t, high: off_t, depth: int32
 ) -> errno:
     """A fault in a window: get all pages to the window's end, then map each.
 
-    ``past``: where the write ends that this is part of.
+    ``low`` and ``high``: the range of the write that this is part of; both 0 for a read.
     """
     start: off_t = trunc_page(off)
     window_end: off_t = (off & ~(UBC_WINSIZE - 1)) + UBC_WINSIZE
-    n: int32 = (min(window_end, round_page(max(vp.v_size, past))) - start) >> PAGE_SHIFT
+    n: int32 = (min(window_end, round_page(max(vp.v_size, high))) - start) >> PAGE_SHIFT
     flags: PGO = PGO.SYNCIO | PGO.NOBLOCKALLOC | PGO.NOTIMESTAMP
     if write:
         flags |= PGO.PASTEOF
@@ -67,7 +73,7 @@ def ubc_fault(
     for i in range(n):
         pg: PageOrDontcare = pgs[i]
         if pg is not NULL:
-            _map_window_page(vp, pg, window, write)
+            _map_window_page(vp, pg, window, low, high)
     return 0
 
 
@@ -91,7 +97,7 @@ def fill_window(
         if window_store(vp, at, window, value):
             at += 1
         else:
-            error: errno = ubc_fault(vp, at, window, True, end, depth)
+            error: errno = ubc_fault(vp, at, window, True, off, end, depth)
             if error:
                 return error
     return 0

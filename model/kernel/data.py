@@ -145,11 +145,14 @@ def begin_flush(vp: Vnode, slot: int32, low: off_t, high: off_t) -> None:
     """A flush of this range begins: remember what is stored now.
 
     Of an unfinished write either what was there or what is being written will do; what an
-    unfinished truncation is about to cut off is not judged.
+    unfinished truncation is about to cut off is not judged.  Nor is what nobody ever stored to:
+    a hole may get a block, with old contents, during the flush.
     """
     for u in range(FILE_UNITS):
         if low <= u and u < high and (vp.before[u] != 0 or not unfinished(vp, u)):
-            vp.durable[slot * FILE_UNITS + u] = vp.legal[u] | vp.before[u]
+            expected: mask = vp.legal[u] | vp.before[u]
+            if expected != token_bit(ZERO) or vp.bmap[u >> FS_BSHIFT] >= 0:
+                vp.durable[slot * FILE_UNITS + u] = expected
 
 
 @atomic

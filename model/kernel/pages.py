@@ -16,8 +16,8 @@ from .state import (
     PGO_DONTCARE, Page, PageArray, PageOrDontcare, Vnode, faults, pages, perthread, uvm,
 )  # fmt: skip
 from .types import (
-    FILE_UNITS, FOREIGN, NMAPPINGS, PAGE_SHIFT, PAGE_SIZE, PAGEDAEMON, PG, PG_NONE, STALE_MODIFIED, UFP,
-    ZERO, Prot, off_t,
+    FILE_UNITS, FOREIGN, NMAPPINGS, PAGE_SHIFT, PAGE_SIZE, PAGEDAEMON, PG, PG_NONE,
+    STALE_MODIFIED, UFP, ZERO, Prot, off_t,
 )  # fmt: skip
 
 

@@ -20,6 +20,9 @@ PAGEDAEMON: Final = parameter(
 NMAPPINGS: Final = parameter(
     "NMAPPINGS", default=1, low=1, high=4, doc="user mappings and UBC window sets"
 )
+USER_MAPPINGS: Final = parameter(
+    "USER_MAPPINGS", default=1, low=0, high=4, doc="of them, processes': the first ones"
+)
 FAULT_SLOTS: Final = parameter(
     "FAULT_SLOTS", default=1, low=1, high=8, doc="pages that one fault asks for"
 )
