@@ -11,7 +11,7 @@ scratch list ``L``; every other one is a Python variable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -72,7 +72,7 @@ class ThreadCode:
     leaves: list[Leaf]
     kinds: list[int]
     targets: list[Fragment | None]
-    strays: set[int]
+    strays: set[tuple[int, int]]
     scratch: int
     source: str
 
@@ -83,8 +83,9 @@ class Checks:
 
     ``sites``: instructions whose accesses must be within the phase of their record;
     ``owners``: instructions whose store must leave the record with this thread.  An
-    instruction that breaks its rule is put into the thread's set of strays (a store that
-    does not leave the record as ``~node``), and goes on.
+    instruction that breaks its rule goes on, but is put into the thread's set of strays
+    with a number: 0 the record may be another thread's; 1 it is nobody's; 3 the store changes
+    whose record it is; 4 it takes the record from another thread, or gives it to one.
     """
 
     sites: frozenset[int] = frozenset()
@@ -471,12 +472,21 @@ class ThreadGen:
         if guarded:
             phases = self._ruled_by(target.var)
             record = gen.value(target.index)
-            calls = [f"{self._phase_name(phase)}(v,{record})" for phase in phases]
+            calls = [f"{self._phase_name(phase)}(v,{record})>1" for phase in phases]
             self._line(work, indent, f"b={' and '.join(calls) or 'True'}")
+            self._line(work, indent, f"o={gen.read(slot, declared.length, target.index)}")
+            self._line(work, indent, f"n={code}")
+            code = "n"
         for line in store(slot.width, offset, plus(code, -slot.low)):
             self._line(work, indent, line)
         if guarded:
-            self._line(work, indent, f"if not ({' and '.join(['b', *calls])}): W.add({~node})")
+            self._line(work, indent, f"if not ({' and '.join(['b', *calls])}): W.add((3,{node}))")
+            owned = [phase for phase in phases if phase.owner == target.var]
+            if owned:
+                fine = (self.thread.index, owned[0].nobody)
+                self._line(
+                    work, indent, f"if o not in {fine} or n not in {fine}: W.add((4,{node}))"
+                )
 
     def _list(
         self, work: _Pass, indent: int, node: int, action: ir.ListInsert | ir.ListRemove,
@@ -541,7 +551,11 @@ class ThreadGen:
         return self.phases.setdefault(phase, f"phase{len(self.phases)}")
 
     def _phase(self, phase: ir.Phase, name: str) -> list[str]:
-        """Source of the predicate: may this thread touch record r now?"""
+        """Source of how this thread stands to record r now.
+
+        2: the record is the thread's; 1: it is nobody's (phases without a guard only); 0: it
+        may be another thread's.
+        """
         shared, slots = self.program.shared, self.layout.shared
         length = shared[phase.owner].length
 
@@ -553,38 +567,96 @@ class ThreadGen:
         me = self.thread.index
         lines = [
             f"def {name}(v,r):",
-            f" if not 0<=r<{length}: return True",
+            f" if not 0<=r<{length}: return 2",
             f" o={element(phase.owner, 'r')}",
-            f" if o=={me}: return True",
+            f" if o=={me}: return 2",
         ]
         if phase.guard is None:
-            return [*lines, " return False"]
-        lines.append(f" if o!={phase.nobody}: return False")
+            return [*lines, f" return 1 if o=={phase.nobody} else 0"]
+        lines.append(f" if o!={phase.nobody}: return 0")
         which = "0"
         if phase.via is not None:
             lines.append(f" g={element(phase.via, 'r')}")
-            lines.append(f" if not 0<=g<{shared[phase.guard].length}: return False")
+            lines.append(f" if not 0<=g<{shared[phase.guard].length}: return 0")
             which = "g"
-        return [*lines, f" return {element(phase.guard, which)}=={me}"]
+        return [*lines, f" return 2 if {element(phase.guard, which)}=={me} else 0"]
 
     def _races(self, work: _Pass, indent: int, node: int) -> None:
+        """Note accesses outside their record's phase, where they are really made."""
         if node not in self.checks.sites or self.dry:
             return
         gen = self._gen(node)
-        tests: dict[str, None] = {}
-        for access in ir.accesses(self.thread.code[node].action):
-            var = self.program.shared[access.var]
-            if var.phase is not None:
-                low, high = self.ranges.of(access.index, self.envs[node])
-                record = gen.value(access.index)
-                if var.width > 1:
-                    record = f"({record}//{var.width})"
-                call = f"{self._phase_name(var.phase)}(v,{record})"
-                if low < 0 or high >= var.length:
-                    call = f"(not 0<={gen.value(access.index)}<{var.length} or {call})"
-                tests[call] = None
-        if tests:
-            self._line(work, indent, f"if not ({' and '.join(tests)}): W.add({node})")
+        for line in dict.fromkeys(self._race_tests(gen, self.thread.code[node].action)):
+            self._line(work, indent, f"if {line}<2: W.add((q,{node}))")
+
+    def _race_tests(self, gen: ExprGen, action: ir.Action) -> Iterator[str]:
+        """For each access the source that puts its level into ``q`` (see :meth:`_phase`)."""
+        found: list[tuple[int, ir.Expr, tuple[tuple[ir.Expr, bool], ...]]] = []
+        for root in ir.action_reads(action):
+            found += [
+                (one.var, one.index, guards) if isinstance(one, ir.Shared)
+                else (one.list.var, one.list.base, guards)
+                for one, guards in guarded_reads(root)
+                if not (isinstance(one, ir.Shared) and self._own_test(action, one.var))
+            ]  # fmt: skip
+        found += [(a.var, a.index, ()) for a in ir.accesses(action) if a.write]
+        for number, index, guards in found:
+            var = self.program.shared[number]
+            if var.phase is None:
+                continue
+            record = gen.value(index)
+            low, high = self.ranges.of(index, gen.env)
+            tests = [gen.test(test) if truth else f"not {gen.test(test)}" for test, truth in guards]
+            if low < 0 or high >= var.length:
+                tests.append(f"0<={record}<{var.length}")
+            if var.width > 1:
+                record = f"({record}//{var.width})"
+            call = f"(q:={self._phase_name(var.phase)}(v,{record}))"
+            yield " and ".join([*tests, call])
+
+    def _own_test(self, action: ir.Action, var: int) -> bool:
+        owners = {shared.phase.owner for shared in self.program.shared if shared.phase is not None}
+        return var in owners and only_own(action, var, self.thread.index)
+
+
+def guarded_reads(
+    expr: ir.Expr, guards: tuple[tuple[ir.Expr, bool], ...] = ()
+) -> Iterator[tuple[ir.Shared | ir.ListNext, tuple[tuple[ir.Expr, bool], ...]]]:
+    """The reads of an expression, each with the conditions under which it is made."""
+    if isinstance(expr, ir.Shared | ir.ListNext):
+        yield expr, guards
+    match expr:
+        case ir.Binary("and" | "or", left, right, _):
+            yield from guarded_reads(left, guards)
+            yield from guarded_reads(right, (*guards, (left, expr.op == "and")))
+        case ir.Cond(test, then, other):
+            yield from guarded_reads(test, guards)
+            yield from guarded_reads(then, (*guards, (test, True)))
+            yield from guarded_reads(other, (*guards, (test, False)))
+        case _:
+            for child in ir.children(expr):
+                yield from guarded_reads(child, guards)
+
+
+def only_own(action: ir.Action, var: int, me: int, sets: bool = False) -> bool:
+    """Is the variable only read to compare an element with this thread?
+
+    ``sets``: or to see whether this thread is in a set of threads.
+    """
+    total = own = 0
+    for root in ir.action_reads(action):
+        for expr in ir.walk(root):
+            if isinstance(expr, ir.Shared) and expr.var == var:
+                total += 1
+            if isinstance(expr, ir.Binary) and expr.op in ("==", "!="):
+                for one, two in ((expr.left, expr.right), (expr.right, expr.left)):
+                    if isinstance(one, ir.Shared) and one.var == var:
+                        own += isinstance(two, ir.Const) and two.value == me
+            if sets and isinstance(expr, ir.Binary) and expr.op == "&":
+                for one, two in ((expr.left, expr.right), (expr.right, expr.left)):
+                    if isinstance(one, ir.Shared) and one.var == var:
+                        own += isinstance(two, ir.Const) and two.value == 1 << me
+    return total == own
 
 
 def _runs(mask: int) -> list[tuple[int, int]]:

@@ -4,7 +4,8 @@
 A unit is a both-mover, a right mover (it takes a lock), a left mover (it releases one) or
 neither; a block is right movers, at most one other unit, left movers.  Three assumptions are
 made and revised by :meth:`Reduction.learn`: code that was never executed does not exist; an
-access to a record is made in the record's phase; a wait inside a block is never false.
+access to a record is made in the record's phase, and threads do not take records from each
+other; a wait inside a block is never false.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ from dataclasses import dataclass, field
 from ..lang import ir
 from .engine import Engine, Facts, fine_stops
 from .intervals import Ranges
-from .pygen import Checks
+from .pygen import Checks, only_own
 from .result import Race
 from .search import Search, read_by
-from .units import Lockset, Unit, locksets, units, units_of
+from .units import Lockset, Unit, free_locks, locksets, units, units_of, waits_for_free
 
 RIGHT, LEFT, NON = 1, 2, 4
 
@@ -28,14 +29,21 @@ _WALK_STEPS = 1500
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """What decides whether two accesses to a variable are protected from each other."""
+    """What decides whether two accesses to a variable are protected from each other.
+
+    ``free``: locks that nobody holds meanwhile.  ``phase``: 2 the record is the thread's, 1 it
+    is the thread's or nobody's, 0 unknown.  ``own``: only asks whether a record is the
+    thread's own, or only changes that between its own and nobody's.
+    """
 
     thread: int
     low: int
     high: int
     write: bool
     held: Lockset
-    phase: bool
+    free: frozenset[tuple[int, int]]
+    phase: int
+    own: bool
 
 
 @dataclass(slots=True)
@@ -74,8 +82,14 @@ class Reduction:
         self.units = [units(thread) for thread in threads]
         self.units_of = [units_of(found) for found in self.units]
         self.held = [locksets(thread) for thread in threads]
+        self.free = [
+            free_locks(self.program, thread, found)
+            for thread, found in zip(threads, self.units, strict=True)
+        ]
+        self._lists = _list_capacities(self.program)
         self.forced: set[tuple[int, int]] = set()
-        self.lost: set[tuple[int, int]] = set()
+        self.lost: dict[tuple[int, int], int] = {}
+        self.foreign: set[tuple[int, int]] = set()
         self.owners_lost: set[tuple[int, int]] = set()
         walked = Engine(known, fine_stops(self.program), every_check(self.program))
         self.active = probe(walked)
@@ -89,6 +103,8 @@ class Reduction:
             lock for number in self.reads for lock in self.program.invariants[number].quiet
         }
         self.rw = self._rw_locks()
+        self._locks = self._all_locks()
+        self._families = {lock: self._family(lock) for lock in self._locks}
         self.signatures: dict[int, dict[Signature, _Signed]] = {}
         self.stops: list[list[int]] = []
         self.checks: dict[int, Checks] = {}
@@ -97,29 +113,40 @@ class Reduction:
     # ------------------------------------------------------------------ assumptions
 
     def unsure(self, search: Search) -> bool:
-        """Does what the search covered change the reduction?"""
-        if not self._activate(search):
+        """Revise the assumptions; does that make the search's engine useless?"""
+        stops, checks = self.stops, self.checks
+        if not self._gather(search):
             return False
-        before = (self.stops, self.checks)
         self._compute()
-        return before != (self.stops, self.checks)
+        return self.stops != stops or not all(
+            new.sites <= checks[thread].sites and new.owners <= checks[thread].owners
+            for thread, new in self.checks.items()
+        )
 
     def learn(self, search: Search) -> None:
         """Revise the assumptions that the search found wrong."""
-        self._activate(search)
+        self._gather(search)
+        self._compute()
+
+    def _gather(self, search: Search) -> bool:
+        """Collect what the search found out; is anything of it new?"""
+        before = (len(self.forced), len(self.foreign), len(self.owners_lost), dict(self.lost))
         for thread, node in search.wrong:
             self.forced.update((thread, start) for start in self.units_of[thread][node])
         self._lose(search.engine)
-        self._compute()
+        now = (len(self.forced), len(self.foreign), len(self.owners_lost), self.lost)
+        return self._activate(search) or before != now
 
     def _lose(self, engine: Engine) -> None:
         """Give up the assumption about phases where it was seen to be wrong."""
         for number, code in enumerate(engine.threads):
-            for node in code.strays:
-                if node >= 0:
-                    self.lost.add((number, node))
+            for what, node in code.strays:
+                if what == 4:
+                    self.foreign.add((number, node))
+                elif what == 3:
+                    self.owners_lost.add((number, node))
                 else:
-                    self.owners_lost.add((number, ~node))
+                    self.lost[number, node] = min(what, self.lost.get((number, node), 2))
 
     def _activate(self, search: Search) -> bool:
         changed = False
@@ -153,7 +180,7 @@ class Reduction:
             if not more:
                 break
             ordered |= more
-        self.checks = self._make_checks(non)
+        self.checks = self._make_checks()
 
     def _cut(
         self, number: int, classes: dict[int, _UnitClass], ordered: set[tuple[int, int]],
@@ -205,7 +232,7 @@ class Reduction:
         for node in unit.nodes:
             sync = code[node].sync
             if sync is not None and sync.kind == "acquire" and sync.lock is not None:
-                if sync.lock not in self.rw:
+                if sync.lock not in self.rw or self._private(number, sync.lock):
                     return False
         return True
 
@@ -225,10 +252,20 @@ class Reduction:
                         found.add(sync.lock)
         return found
 
+    def _private(self, number: int, lock: int) -> bool:
+        """Does no other thread touch the lock?"""
+        return not any(self._users.get(var, set()) - {number} for var in self._families[lock])
+
     def _lock_users(self) -> tuple[dict[int, set[int]], dict[int, set[int]]]:
         """Which threads try each lock, and which look at it other than by its primitives."""
         tries: dict[int, set[int]] = {}
         peeks: dict[int, set[int]] = {}
+        self._users: dict[int, set[int]] = {}
+        for number, thread in enumerate(self.program.threads):
+            for node in self.active[number]:
+                for access in ir.accesses(thread.code[node].action):
+                    if self.program.shared[access.var].pure_sync:
+                        self._users.setdefault(access.var, set()).add(number)
         for number, thread in enumerate(self.program.threads):
             for unit in self.units[number].values():
                 covered = self._covered(number, unit)
@@ -238,7 +275,10 @@ class Reduction:
                     sync = thread.code[node].sync
                     if sync is not None and sync.kind == "try" and sync.lock is not None:
                         tries.setdefault(sync.lock, set()).add(number)
-                    for var in self._strange(number, thread.code[node].action, covered):
+                    action = thread.code[node].action
+                    for var in self._strange(number, action, covered):
+                        if isinstance(action, ir.Wait) and self._only_disables(number, action, var):
+                            continue
                         peeks.setdefault(var, set()).add(number)
         return tries, peeks
 
@@ -254,12 +294,11 @@ class Reduction:
                 if sync.lock is not None:
                     found.add(sync.lock)
                     if sync.lock in self.rw:
-                        found |= self._family(sync.lock)
+                        found |= self._families[sync.lock]
         if queues:
-            locks = self._all_locks()
             found |= {
                 var for var, shared in enumerate(self.program.shared)
-                if shared.pure_sync and var not in locks
+                if shared.pure_sync and var not in self._locks
             }  # fmt: skip
         return found
 
@@ -289,9 +328,20 @@ class Reduction:
                 continue
             if covered is not None and access.var in covered:
                 continue
-            if access.write or not _only_own(action, access.var, number):
+            if access.write or not only_own(action, access.var, number, sets=True):
                 found.add(access.var)
         return found
+
+    def _only_disables(self, number: int, wait: ir.Wait, var: int) -> bool:
+        """Can others' use of the lock or queue only decide when this wait ends?
+
+        So it is where the wait asks for a lock to be free, or for the thread to be woken:
+        then taking the lock can disable it and nothing else, releasing it only enable it.
+        """
+        nobody = len(self.program.threads)
+        return waits_for_free(wait.guard, var, nobody) or (
+            var not in self._locks and _own_element(wait, var, number)
+        )
 
     def _find_sleeps(self) -> list[tuple[int, int, int, Lockset]]:
         """Every sleep: the thread, the channels that it may be on, and the locks held."""
@@ -343,6 +393,8 @@ class Reduction:
     def _sync_class(self, number: int, unit: Unit, node: int, sync: ir.Sync) -> int:
         if sync.kind == "wakeup":
             return self._wakeup(number, unit, node)
+        if sync.kind == "resume" or (sync.lock is not None and self._private(number, sync.lock)):
+            return 0
         if sync.kind not in ("acquire", "release") or sync.lock is None:
             return NON
         others = self._tries.get(sync.lock, set()) | self._peeks.get(sync.lock, set())
@@ -360,6 +412,7 @@ class Reduction:
         self.signatures = {}
         non: dict[tuple[int, int], bool] = {}
         shared = self.program.shared
+        owners = {var.phase.owner for var in shared if var.phase is not None}
         for number, thread in enumerate(self.program.threads):
             ranges = Ranges(self.program, thread)
             for node in sorted(self.active[number]):
@@ -369,14 +422,20 @@ class Reduction:
                     if var.pure_sync:
                         continue
                     low, high = ranges.of(access.index, self.known.envs[number][node])
-                    if var.is_list and access.element is None:
-                        high += var.width - 1
-                    if isinstance(instr.action, ir.ListInsert | ir.ListRemove):
-                        high = max(high, low + instr.action.list.capacity - 1)
-                    phase = var.phase is not None and (number, node) not in self.lost
-                    signature = Signature(
-                        number, low, high, access.write, self.held[number][node], phase
+                    if access.var in self._lists:
+                        high += self._lists[access.var] - 1
+                    phase = 0
+                    if var.phase is not None:
+                        phase = self.lost.get((number, node), 2)
+                    own = access.var in owners and (
+                        (number, node) not in self.foreign
+                        if access.write
+                        else only_own(instr.action, access.var, number)
                     )
+                    signature = Signature(
+                        number, low, high, access.write, self.held[number][node],
+                        self.free[number].get(node, frozenset()), phase, own,
+                    )  # fmt: skip
                     group = self.signatures.setdefault(access.var, {})
                     group.setdefault(signature, _Signed()).sites.append(node)
                     if access.write and self._seen(access.var, self.held[number][node]):
@@ -423,13 +482,21 @@ class Reduction:
             if sync is not None:
                 result.mover |= self._sync_class(number, unit, node, sync)
                 if sync.kind == "acquire" and sync.lock is not None:
+                    if self._private(number, sync.lock):
+                        continue
                     takes.add((sync.lock, sync.index))
                 if sync.kind in ("release", "sleep"):
                     for lock, index in self.quiet:
                         if lock == sync.lock and sync.index in (None, index):
                             result.visible = True
-            if self._strange(number, code[node].action, covered):
-                result.mover |= NON
+            action = code[node].action
+            for var in self._strange(number, action, covered):
+                woken = isinstance(action, ir.Wait) and var not in self._locks
+                if not (woken and _own_element(action, var, number)):
+                    if not self._users.get(var, set()) <= {number}:
+                        result.mover |= NON
+                else:
+                    result.mover |= RIGHT
             for access in ir.accesses(code[node].action):
                 if access.write and self.program.shared[access.var].pure_sync:
                     if self._sees_lock(access.var):
@@ -440,23 +507,26 @@ class Reduction:
         result.takes = tuple(sorted(takes, key=repr))
         return result
 
-    def _make_checks(self, non: dict[tuple[int, int], bool]) -> dict[int, Checks]:
+    def _make_checks(self) -> dict[int, Checks]:
         """What the search must verify: accesses that rely on their record's phase."""
         sites: dict[int, set[int]] = {}
         relied: set[ir.Phase] = set()
+        asked: set[int] = set()
         for var, group in self.signatures.items():
             for signature, signed in group.items():
                 phase = self.program.shared[var].phase
                 if signed.relies and phase is not None:
                     sites.setdefault(signature.thread, set()).update(signed.sites)
                     relied.add(phase)
+                if signature.own and not signature.write:
+                    asked.add(var)
         ruling = {var for phase in relied for var in (phase.owner, phase.via) if var is not None}
         checks: dict[int, Checks] = {}
         for number, thread in enumerate(self.program.threads):
             owners: set[int] = set()
             for node, instr in enumerate(thread.code):
                 stored = {access.var for access in ir.accesses(instr.action) if access.write}
-                if stored & ruling and (number, node) not in non:
+                if stored & (ruling | asked):
                     owners.add(node)
             checks[number] = Checks(frozenset(sites.get(number, ())), frozenset(owners))
         return checks
@@ -471,7 +541,7 @@ class Reduction:
             pairs = list(group.items())
             for at, (one, first) in enumerate(pairs):
                 for two, second in pairs[at + 1 :]:
-                    if not _conflict(one, two) or _locked(one, two) or (one.phase and two.phase):
+                    if not _conflict(one, two) or _exposed(one, two)[:2] != (True, True):
                         continue
                     name = self.program.shared[var].name
                     for a in first.sites:
@@ -498,6 +568,7 @@ def _conflict(one: Signature, two: Signature) -> bool:
         and (one.write or two.write)
         and one.low <= two.high
         and two.low <= one.high
+        and not (one.own and two.own and one.write != two.write)
     )
 
 
@@ -510,31 +581,62 @@ def _locked(one: Signature, two: Signature) -> bool:
     )
 
 
+def _excluded(one: Signature, two: Signature) -> bool:
+    """Does the first hold a mutex that must be free for the second?"""
+    return any((lock, index) in two.free for lock, index, mode in one.held if mode == "w")
+
+
+def _exposed(one: Signature, two: Signature) -> tuple[bool, bool, bool]:
+    """Of two conflicting accesses: is the first a non-mover, the second, and by phases?"""
+    if _locked(one, two):
+        return False, False, False
+    if _excluded(one, two):
+        return False, True, False
+    if _excluded(two, one):
+        return True, False, False
+    if one.phase and two.phase and 2 in (one.phase, two.phase):
+        return one.phase < 2, two.phase < 2, True
+    return True, True, False
+
+
 def _protect(group: dict[Signature, _Signed]) -> None:
     """Mark the signatures that conflict unprotected, and those that rely on phases."""
     pairs = list(group.items())
     for at, (one, first) in enumerate(pairs):
         for two, second in pairs[at + 1 :]:
-            if not _conflict(one, two) or _locked(one, two):
-                continue
-            if one.phase and two.phase:
-                first.relies = second.relies = True
-            else:
-                first.non = second.non = True
+            if _conflict(one, two):
+                non_one, non_two, relies = _exposed(one, two)
+                first.non = first.non or non_one
+                second.non = second.non or non_two
+                first.relies = first.relies or relies
+                second.relies = second.relies or relies
 
 
-def _only_own(action: ir.Action, var: int, me: int) -> bool:
-    """Is the variable read only in comparisons of one element with this thread?"""
-    total = own = 0
-    for root in ir.action_reads(action):
-        for expr in ir.walk(root):
-            if isinstance(expr, ir.Shared) and expr.var == var:
-                total += 1
-            if isinstance(expr, ir.Binary) and expr.op in ("==", "!="):
-                for one, two in ((expr.left, expr.right), (expr.right, expr.left)):
-                    if isinstance(one, ir.Shared) and one.var == var:
-                        own += two == ir.Const(me, getattr(two, "ctype", ir.INT32))
-    return total == own
+def _list_capacities(program: ir.Program) -> dict[int, int]:
+    """For each variable that holds lists how many elements one access may touch."""
+    found: dict[int, int] = {}
+
+    def note(ref: ir.ListRef) -> None:
+        found[ref.var] = max(found.get(ref.var, 1), ref.capacity)
+
+    for thread in program.threads:
+        for instr in thread.code:
+            if isinstance(instr.action, ir.ListInsert | ir.ListRemove):
+                note(instr.action.list)
+            for root in ir.action_reads(instr.action):
+                for expr in ir.walk(root):
+                    if isinstance(expr, ir.ListNext):
+                        note(expr.list)
+    return found
+
+
+def _own_element(action: ir.Action, var: int, me: int) -> bool:
+    """Are all accesses to the variable reads of this thread's element?"""
+    return all(
+        not access.write and access.element == me
+        for access in ir.accesses(action)
+        if access.var == var
+    )
 
 
 def _in_cycles(

@@ -129,11 +129,9 @@ class Search:
 
     def _hopeless(self) -> bool:
         """Is an assumption broken?  Then go on for a while only, to find more such."""
-        if not self.abandoned:
-            strays = any(code.strays for code in self.engine.threads)
-            if self.wrong or strays or (self.unsure is not None and self.unsure(self)):
-                self.abandoned = True
-                self._enough = 2 * len(self.graph.states) + _MORE
+        if not self.abandoned and self.unsure is not None and self.unsure(self):
+            self.abandoned = True
+            self._enough = 2 * len(self.graph.states) + _MORE
         return self.abandoned and len(self.graph.states) > self._enough
 
     _enough = 0
