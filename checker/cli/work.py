@@ -21,6 +21,9 @@ from .outcome import Outcome, Verdict, Violation
 from .pool import Report
 
 
+_SECONDS_BETWEEN_REPORTS = 0.25
+
+
 @dataclass(frozen=True, slots=True)
 class Task:
     """Everything one process needs to check one scenario."""
@@ -39,6 +42,7 @@ def check_scenario(task: Task, tell: Report) -> Outcome:
     library = Library(task.subject)
     started = time.monotonic()
     program = library.compile(task.scenario, task.variant, task.fixes)
+    tell({"states": 0})
     result = search(program, task.granularity, task.max_states, tell)
     violations = []
     for number, found in enumerate(result.violations, start=1):
@@ -79,8 +83,12 @@ def search(
 ) -> Result:
     """Explore a program, telling how it goes."""
 
+    last = 0.0
+
     def forward(progress: Progress) -> None:
-        if tell is not None:
+        nonlocal last
+        if tell is not None and time.monotonic() - last >= _SECONDS_BETWEEN_REPORTS:
+            last = time.monotonic()
             tell(
                 {
                     "states": progress.states,

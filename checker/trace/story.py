@@ -80,7 +80,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """Everything a rendering needs."""
+    """Everything a rendering needs.  ``final`` is what differs at the end from ``initial``."""
 
     trace: Trace
     title: str
@@ -122,7 +122,7 @@ def tell(
         actors=tuple(_actor(thread, runs or {}) for thread in program.threads),
         initial=tuple(_notable(names, replay.initial)),
         events=tuple(_events(names, replay)),
-        final=tuple(_notable(names, final)),
+        final=tuple(_difference(names, replay.initial, final)),
         doc=doc,
         promise=table.promise(broken.property),
         finding=table.find(broken.property, trace.lines, trace.scenario),
@@ -167,6 +167,23 @@ def _notable(names: Names, state: State) -> Iterator[tuple[str, str]]:
                 continue
             if not _is_nothing(var.domain, value):
                 yield names.element(number, element), names.show(var.domain, value)
+
+
+def _difference(names: Names, old: State, new: State) -> Iterator[tuple[str, str]]:
+    """What one state holds differently from another; locks and sleepers are told elsewhere."""
+    for number, var in enumerate(names.program.shared):
+        before, after = old.shared[number], new.shared[number]
+        if var.pure_sync or before == after:
+            continue
+        if var.is_list:
+            width = max(var.width, 1)
+            for base in range(0, var.length, width):
+                if before[base : base + width] != after[base : base + width]:
+                    yield _list_name(names, number, base), _list_text(names, new, number, base)
+            continue
+        for element, (a, b) in enumerate(zip(before, after, strict=True)):
+            if a != b:
+                yield names.element(number, element), names.show(var.domain, b)
 
 
 def _is_nothing(domain: ir.Domain, value: int) -> bool:

@@ -104,6 +104,8 @@ def _event(event: Event, everything: bool, source: Mapping[int, str] | None) -> 
     for change in shown:
         yield f"{'':19}{_change(change)}"
     if event.breaks:
+        if event.passed != event.lines and not (everything or source):
+            yield f"{'':19}passing {line_ranges(event.passed)}"
         yield from _wrap(event.breaks, f"{'':19}then: ", " " * 25)
     if everything:
         if event.passed != event.lines and not source:
@@ -157,7 +159,7 @@ def ending(story: Story) -> Iterator[str]:
             " " * 13,
         )
     final = ", ".join(f"{name} = {value}" for name, value in story.final)
-    yield from _wrap(final or "all zero", "  state      ", " " * 13)
+    yield from _wrap(final or "nothing", "  differs    ", " " * 13)
     finding = story.finding
     seen = finding.seen if finding else promise.seen if promise else ""
     if seen:
