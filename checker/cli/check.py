@@ -37,6 +37,7 @@ class Settings:
     fixes: tuple[str, ...]
     granularity: Granularity
     max_states: int
+    max_memory: int
     workers: int
     json: Path | None
     traces: Path
@@ -53,6 +54,8 @@ class Settings:
               show_default=True, help="What is one step; `fine` turns every reduction off.")
 @click.option("--max-states", type=click.IntRange(min=1), default=5_000_000, show_default=True,
               help="Stop a scenario after this many states: inconclusive.")
+@click.option("--max-memory", type=click.IntRange(min=64), default=1024, show_default=True,
+              metavar="MIB", help="Stop a scenario whose process is larger: inconclusive.")
 @click.option("--workers", type=click.IntRange(1, 256), default=None, metavar="N",
               help="Scenarios checked at the same time.  [default: the number of processors]")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE",
@@ -69,6 +72,7 @@ def check(
     engine: str,
     granularity: Granularity,
     max_states: int,
+    max_memory: int,
     workers: int | None,
     json_file: Path | None,
     traces: Path,
@@ -84,6 +88,7 @@ def check(
         fixes=library.fixes(fixes),
         granularity=granularity,
         max_states=max_states,
+        max_memory=max_memory,
         workers=workers or _processors(),
         json=json_file,
         traces=traces,
@@ -139,6 +144,7 @@ class Run:
                 fixes=self.settings.fixes,
                 granularity=self.settings.granularity,
                 max_states=self.settings.max_states,
+                max_memory=self.settings.max_memory,
                 traces=self.settings.traces,
             )
             for scenario in self.scenarios

@@ -100,7 +100,7 @@ def run_jobs(
 
 def _death(code: int | None) -> str:
     if code == -signal.SIGKILL:
-        return "the process was killed, most likely for want of memory: lower --max-states"
+        return "the process was killed, most likely for want of memory: lower --max-memory"
     return f"the process ended with status {code}"
 
 
@@ -113,7 +113,7 @@ def _child(job: Job[Item, Result], item: Item, connection: Connection) -> None:
     except _BAD_INPUT as error:
         connection.send(("usage", str(error)))
     except MemoryError:
-        connection.send(("internal", "out of memory: lower --max-states"))
+        connection.send(("internal", "out of memory: lower --max-memory"))
     except Exception:
         connection.send(("internal", traceback.format_exc()))
     finally:

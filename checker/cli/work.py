@@ -20,7 +20,6 @@ from .library import Library, Subject
 from .outcome import Outcome, Verdict, Violation
 from .pool import Report
 
-
 _SECONDS_BETWEEN_REPORTS = 0.25
 
 
@@ -34,6 +33,7 @@ class Task:
     fixes: tuple[str, ...]
     granularity: Granularity
     max_states: int
+    max_memory: int
     traces: Path
 
 
@@ -43,7 +43,7 @@ def check_scenario(task: Task, tell: Report) -> Outcome:
     started = time.monotonic()
     program = library.compile(task.scenario, task.variant, task.fixes)
     tell({"states": 0})
-    result = search(program, task.granularity, task.max_states, tell)
+    result = search(program, task.granularity, task.max_states, tell, task.max_memory)
     violations = []
     for number, found in enumerate(result.violations, start=1):
         trace = counterexample(library, task.scenario, program, found, result.stops)
@@ -80,8 +80,9 @@ def search(
     granularity: Granularity,
     max_states: int | None,
     tell: Report | None = None,
+    max_memory: int | None = None,
 ) -> Result:
-    """Explore a program, telling how it goes."""
+    """Explore a program, telling how it goes; ``max_memory`` in MiB."""
 
     last = 0.0
 
@@ -100,7 +101,13 @@ def search(
                 }
             )
 
-    return explore(program, granularity=granularity, max_states=max_states, progress=forward)
+    return explore(
+        program,
+        granularity=granularity,
+        max_states=max_states,
+        max_memory=None if max_memory is None else max_memory << 20,
+        progress=forward,
+    )
 
 
 def counterexample(
@@ -141,7 +148,7 @@ def _verdict(task: Task, program: ir.Program, result: Result) -> tuple[Verdict, 
     if not result.complete:
         why = {
             "max_states": f"stopped after {result.states:,} states: raise --max-states",
-            "max_memory": "stopped for want of memory: fewer --workers leave more",
+            "max_memory": f"stopped at {task.max_memory} MiB: raise --max-memory",
         }.get(result.bound, f"stopped: {result.bound}")
         return result.verdict, why
     missing = [name for name, path in result.witnesses.items() if path is None]

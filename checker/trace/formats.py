@@ -9,10 +9,11 @@ from typing import Any
 
 from ..explore.interpret import State
 from ..lang import ir
+from .events import Event, Folded, Run, fold
 from .names import Names, line_ranges
 from .record import to_json
 from .replay import Replay
-from .story import Event, Folded, Run, Story, fold
+from .story import Story
 
 
 def as_json(story: Story) -> str:

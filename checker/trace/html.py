@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from html import escape
 
+from .events import Event, Folded, fold
 from .names import line_ranges
-from .story import Event, Folded, Story, fold
+from .story import Story
 from .text import ending
 
 _STYLE = """

@@ -5,8 +5,10 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterator, Mapping
 
+from .effects import Change
+from .events import Event, Folded, Run, fold
 from .names import line_ranges
-from .story import Change, Event, Folded, Run, Story, fold
+from .story import Story
 
 WIDTH = 96
 _DEPTH = 3  # innermost routines shown

@@ -52,7 +52,7 @@ def outcome(entry: Finding, fixes: tuple[str, ...], directory: Path) -> Outcome:
     scenario = LIBRARY.find(entry.scenario)
     assert scenario is not None
     task = Task(
-        SUBJECT, scenario, SUBJECT.variant, fixes, "reduced", 5_000_000, directory
+        SUBJECT, scenario, SUBJECT.variant, fixes, "reduced", 5_000_000, 2048, directory
     )
     (done,) = [event for event in run_jobs(check_scenario, [task], 1) if isinstance(event, Done)]
     return done.result

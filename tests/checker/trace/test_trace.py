@@ -12,6 +12,7 @@ from genfscheck.checker.lang.compile import CallSpec, ProgramSpec, ThreadSpec, c
 from genfscheck.checker.lang.ir import Program
 from genfscheck.checker.lang.source import load, with_primitives
 from genfscheck.checker.trace.errors import DataError
+from genfscheck.checker.trace.events import Event, Folded, fold
 from genfscheck.checker.trace.formats import as_dot, as_itf, as_json, as_mermaid
 from genfscheck.checker.trace.html import as_html
 from genfscheck.checker.trace.listing import list_program, list_thread, routines
@@ -27,7 +28,7 @@ from genfscheck.checker.trace.replay import (
     record,
     reexecute,
 )
-from genfscheck.checker.trace.story import Event, Folded, Story, fold, tell
+from genfscheck.checker.trace.story import Story, tell
 from genfscheck.checker.trace.text import read_source, render
 
 MODEL = '''
