@@ -19,7 +19,7 @@ from ..kernel.state import (
     PGO_DONTCARE, Page, PageArray, PageOrDontcare, Vnode, pages, perthread, uvm,
 )  # fmt: skip
 from ..kernel.types import (
-    GETPAGES_SLOTS, LLONG_MAX, PAGE_SHIFT, PAGEDAEMON, PG, PGO, errno, off_t,
+    EINVAL, GETPAGES_SLOTS, LLONG_MAX, PAGE_SHIFT, PAGEDAEMON, PG, PGO, errno, off_t,
 )  # fmt: skip
 
 
@@ -102,9 +102,15 @@ def call_getpages(
     """
     check("claim-11-getpages", mutex_owned(vp.interlock), "called without the object lock")
     check("claim-11-getpages", _as_at_entry(vp, depth, held), "called with locks of the file")
+    if vp.dead:
+        if not (flags & PGO.LOCKED):
+            mutex_exit(vp.interlock)
+        return EINVAL
+    vp.inside += 1
     error: errno = 0
     count: int32 = 0
     error, count = genfs_getpages(vp, off, pgs, n, centre, write, flags, have_m)
+    vp.inside -= 1
     check("claim-11-getpages", _as_at_entry(vp, depth, held), "a lock or a transaction stays")
     if flags & PGO.LOCKED:
         check("claim-11-getpages", mutex_owned(vp.interlock), "LOCKED, and the lock is gone")
@@ -156,9 +162,14 @@ def call_putpages(
     """
     check("claim-11-putpages", mutex_owned(vp.interlock), "called without the object lock")
     check("claim-11-putpages", _as_at_entry(vp, depth, locked), "called with locks of the file")
+    if vp.dead:
+        mutex_exit(vp.interlock)
+        return 0
+    vp.inside += 1
     perthread[me()].no_sleep = not flags & (PGO.CLEANIT | PGO.SYNCIO)
     error: errno = genfs_putpages(vp, low, high, flags, pagedaemon)
     perthread[me()].no_sleep = False
+    vp.inside -= 1
     check("claim-11-putpages", not mutex_owned(vp.interlock), "returns with the object lock")
     check("claim-11-putpages", _as_at_entry(vp, depth, locked), "a lock or a transaction stays")
     check("claim-11-putpages", _owns_none(), "leaves the caller with busy pages")

@@ -83,6 +83,9 @@ class Vnode:
     g_glock: RWLock
     g_dirtygen: counter
     bmap: Annotated[Array[daddr_t], size("FILE_BLOCKS"), initial(-1)]
+    # Reclaimed, so that its operations do nothing; and how many threads are in the midst of one.
+    dead: bool
+    inside: Annotated[counter, ghost]
     # What the user may see (data.py): for each unit the tokens that are right, those from
     # before the unfinished write, and those that a flush under way must put on disk; and the
     # range of the unfinished write or truncation.
