@@ -311,19 +311,37 @@ class Interpreter:
     def __init__(self, program: ir.Program) -> None:
         self.program = program
         self.liveness: list[Liveness] = [liveness(thread) for thread in program.threads]
+        self._dead: list[Values] = [
+            tuple((var.initial,) * var.length for var in thread.locals)
+            for thread in program.threads
+        ]
+        self._alive: dict[tuple[int, int], list[tuple[int, list[bool]]]] = {}
 
     def canonical(self, thread: int, pc: int, values: Sequence[Sequence[int]]) -> Values:
         """The locals of a thread with everything dead at ``pc`` reset."""
-        live = self.liveness[thread]
-        return tuple(
-            tuple(
-                value if pc != ENDED and live.is_live(pc, var, element) else declared.initial
-                for element, value in enumerate(row)
+        if pc == ENDED:
+            return self._dead[thread]
+        rows = list(self._dead[thread])
+        for var, elements in self._live_locals(thread, pc):
+            dead = rows[var]
+            rows[var] = tuple(
+                value if live else dead[element]
+                for element, (value, live) in enumerate(zip(values[var], elements, strict=True))
             )
-            for var, (declared, row) in enumerate(
-                zip(self.program.threads[thread].locals, values, strict=True)
-            )
-        )
+        return tuple(rows)
+
+    def _live_locals(self, thread: int, pc: int) -> list[tuple[int, list[bool]]]:
+        """The locals with something live at a node, and which of their elements."""
+        known = self._alive.get((thread, pc))
+        if known is None:
+            live = self.liveness[thread]
+            known = []
+            for var, declared in enumerate(self.program.threads[thread].locals):
+                elements = [live.is_live(pc, var, element) for element in range(declared.length)]
+                if any(elements):
+                    known.append((var, elements))
+            self._alive[thread, pc] = known
+        return known
 
     def run_setup(self) -> list[State]:
         """The initial states: one for each different result of the setup's choices."""

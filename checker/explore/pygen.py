@@ -61,20 +61,32 @@ class Leaf:
 
 @dataclass(slots=True)
 class ThreadCode:
-    """The generated code of one thread.
+    """The generated code of one thread; a fragment is written when it is first run.
 
     ``entry`` maps the program counter to a fragment; ``kinds`` and ``targets`` repeat the
     leaves' fields as lists because the engine's loop is hot.
     """
 
     entry: list[Fragment | None]
-    fragments: list[Fragment]
     leaves: list[Leaf]
     kinds: list[int]
     targets: list[Fragment | None]
     strays: set[tuple[int, int]]
     scratch: int
-    source: str
+    marks: list[bytearray] = field(default_factory=list)
+
+    def new_marks(self) -> bytearray:
+        """A mark for each leaf; it grows when a fragment that is written adds leaves."""
+        self.marks.append(bytearray(len(self.leaves)))
+        return self.marks[-1]
+
+    def grow(self) -> None:
+        """Leaves were added, all of them ends: make room for them everywhere."""
+        for leaf in self.leaves[len(self.kinds) :]:
+            self.kinds.append(leaf.kind)
+            self.targets.append(None)
+            for marks in self.marks:
+                marks.append(0)
 
 
 @dataclass(slots=True)
@@ -113,6 +125,10 @@ class ThreadGen:
         self.envs, self.checks = envs, checks
         self.ranges = Ranges(program, self.thread)
         self.keys: dict[Key, int] = {}
+        self.order: list[Key] = []
+        self.bytes_at: dict[int, int] = {}
+        self.scope: dict[str, Any] = {}
+        self.made = ThreadCode([], [], [], [], set(), 0)
         self.leaves: list[Leaf] = []
         self.leaf_ids: dict[Leaf, int] = {}
         self.scratch: dict[tuple[int, int], int] = {}
@@ -160,7 +176,11 @@ class ThreadGen:
         return heads, {node for node, count in enumerate(entering) if count > 1}
 
     def _fragment(self, key: Key) -> int:
-        return self.keys.setdefault(key, len(self.keys))
+        number = self.keys.get(key)
+        if number is None:
+            number = self.keys[key] = len(self.order)
+            self.order.append(key)
+        return number
 
     def _leaf(self, leaf: Leaf) -> int:
         number = self.leaf_ids.get(leaf)
@@ -177,40 +197,58 @@ class ThreadGen:
         for root in roots:
             self._fragment(root)
         ends: list[list[tuple[int, int]]] = []
-        done = 0
-        while done < len(self.keys):
-            key = list(self.keys)[done]
+        while len(ends) < len(self.order):
             work = _Pass()
-            self._emit_fragment(key, work)
+            self._emit_fragment(self.order[len(ends)], work)
             ends.append(work.ends)
-            done += 1
         self._place_scratch()
         self._solve_maybe(len(roots), ends)
         self.dry = False
-        lines: list[str] = []
-        for number, key in enumerate(self.keys):
-            work = _Pass()
-            self.entry_bytes = self.maybe[number]
-            self._emit_fragment(key, work)
-            lines.append(f"def f{number}(v, L):")
-            lines += work.lines
-        header = [line for phase, name in self.phases.items() for line in self._phase(phase, name)]
-        source = "\n".join(header + lines) + "\n"
         scope = namespace()
-        exec(compile(source, f"<{self.thread.name}>", "exec"), scope)
-        fragments: list[Fragment] = [scope[f"f{number}"] for number in range(len(self.keys))]
+        fragments = [self._on_demand(number) for number in range(len(self.order))]
         entry: list[Fragment | None] = [None]
         entry += [fragments[self.keys[root]] for root in roots]
-        return ThreadCode(
+        self.made = ThreadCode(
             entry,
-            fragments,
             self.leaves,
             [leaf.kind for leaf in self.leaves],
             [fragments[leaf.goto] if leaf.goto >= 0 else None for leaf in self.leaves],
             scope["W"],
             self.scratch_size,
-            source,
         )
+        self.scope = scope
+        return self.made
+
+    def _on_demand(self, number: int) -> Fragment:
+        """A fragment that writes itself when it is first run: most never are."""
+
+        def run(v: bytearray, L: list[int]) -> int:  # noqa: N803
+            fragment = self._compile(number)
+            for table in (self.made.entry, self.made.targets):
+                for position, known in enumerate(table):
+                    if known is run:
+                        table[position] = fragment
+            return fragment(v, L)
+
+        return run
+
+    def _compile(self, number: int) -> Fragment:
+        work = _Pass()
+        phases = set(self.phases)
+        self.entry_bytes = self.maybe[number]
+        self._emit_fragment(self.order[number], work)
+        lines = [
+            line
+            for phase, name in self.phases.items()
+            if phase not in phases
+            for line in self._phase(phase, name)
+        ]
+        lines += [f"def f{number}(v, L):", *work.lines]
+        source = "\n".join(lines) + "\n"
+        exec(compile(source, f"<{self.thread.name}>", "exec"), self.scope)
+        self.made.grow()
+        fragment: Fragment = self.scope[f"f{number}"]
+        return fragment
 
     def _place_scratch(self) -> None:
         """Places in ``L`` for what is live where fragments other than stops begin."""
@@ -253,9 +291,12 @@ class ThreadGen:
                     todo.append(goto)
 
     def _live_bytes(self, node: int) -> int:
-        mask = 0
-        for _, _, slot in self.own.live_slots(node):
-            mask |= ((1 << slot.width) - 1) << slot.offset
+        mask = self.bytes_at.get(node)
+        if mask is None:
+            mask = 0
+            for _, _, slot in self.own.live_slots(node):
+                mask |= ((1 << slot.width) - 1) << slot.offset
+            self.bytes_at[node] = mask
         return mask
 
     # ------------------------------------------------------------------ fragments

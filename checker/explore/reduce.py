@@ -697,7 +697,7 @@ def probe(engine: Engine) -> list[set[int]]:
     The walks are the same every time.  Code that they miss is found by the search itself.
     """
     count = len(engine.threads)
-    marks = [bytearray(len(code.leaves)) for code in engine.threads]
+    marks = [code.new_marks() for code in engine.threads]
     starts = engine.initial()
     chance = random.Random(1)
     for _ in range(_WALKS):

@@ -85,7 +85,7 @@ class Search:
         self.graph = Graph()
         self.seen: dict[bytes, int] = {}
         self.masks: dict[int, int] = {}
-        self.marks = [bytearray(len(code.leaves)) for code in engine.threads]
+        self.marks = [code.new_marks() for code in engine.threads]
         self.causes: dict[tuple[object, ...], Cause] = {}
         self.witnesses: dict[int, int] = {}
         self.wrong: set[tuple[int, int]] = set()
