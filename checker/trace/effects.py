@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from ..explore.interpret import State
 from ..lang import ir
@@ -11,6 +11,7 @@ from .contents import list_name, list_text
 from .explain import evaluate
 from .names import Names
 from .replay import Moment
+from .within import within
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ def _vain(names: Names, moment: Moment) -> Iterator[Change]:
     """Stores of a value that was there already: how an update is lost."""
     program = names.program
     thread = program.threads[moment.thread]
-    for node, state in _within(program, moment):
+    for node, state in _states(program, moment):
         action = thread.code[node].action
         if not (isinstance(action, ir.Assign) and isinstance(action.target, ir.Shared)):
             continue
@@ -106,7 +107,7 @@ def reads_of(names: Names, moment: Moment) -> Iterator[tuple[tuple[int, int], st
     program = names.program
     thread = program.threads[moment.thread]
     seen: set[tuple[int, int]] = set()
-    for node, state in _within(program, moment):
+    for node, state in _states(program, moment):
         for access in ir.accesses(thread.code[node].action):
             var = program.shared[access.var]
             if access.write or var.ghost or var.is_list:
@@ -120,35 +121,7 @@ def reads_of(names: Names, moment: Moment) -> Iterator[tuple[tuple[int, int], st
                 yield place, names.show(var.domain, state.shared[access.var][element])
 
 
-def _within(program: ir.Program, moment: Moment) -> Iterator[tuple[int, State]]:
-    """The nodes of a step with the state before each; list operations are not followed."""
-    thread = program.threads[moment.thread]
-    state = moment.before
-    choices = iter(moment.choices)
-    for node in moment.nodes:
-        yield node, state
-        action = thread.code[node].action
-        if isinstance(action, ir.Assign):
-            value = evaluate(action.value, state, moment.thread)
-        elif isinstance(action, ir.Choose):
-            value = next(choices, None)
-        else:
-            continue
-        if value is not None:
-            state = _stored(state, moment.thread, action.target, value)
-
-
-def _stored(state: State, thread: int, target: ir.Local | ir.Shared, value: int) -> State:
-    index = 0 if target.index is None else evaluate(target.index, state, thread)
-    memory = state.threads[thread].locals if isinstance(target, ir.Local) else state.shared
-    if index is None or not 0 <= index < len(memory[target.var]):
-        return state
-    rows = list(memory)
-    row = list(rows[target.var])
-    row[index] = value
-    rows[target.var] = tuple(row)
-    if isinstance(target, ir.Shared):
-        return replace(state, shared=tuple(rows))
-    threads = list(state.threads)
-    threads[thread] = replace(threads[thread], locals=tuple(rows))
-    return replace(state, threads=tuple(threads))
+def _states(program: ir.Program, moment: Moment) -> Iterator[tuple[int, State]]:
+    """The executed nodes with the state before each."""
+    inside = within(program, moment.thread, moment.before, moment.nodes, moment.choices)
+    return ((node, state) for node, state in inside if node >= 0)

@@ -13,6 +13,7 @@ from ..explore.interpret import ENDED, Interpreter, State, StepResult, Violation
 from ..lang import ir
 from .errors import DataError
 from .record import Broken, Step, Trace
+from .within import within
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """One executed fine step; ``after`` equals ``before`` where a violation ended it."""
+    """One executed fine step; where a violation ended it, ``after`` is how far it came."""
 
     thread: int
     choices: tuple[int, ...]
@@ -92,8 +93,11 @@ def _moments(
         if not 0 <= decision.thread < len(program.threads):
             raise Divergence(number, f"there is no thread {decision.thread}")
         result = _outcome(interpreter, state, decision, number)
-        after = state if result.state is None else result.state
         violated = result.violation is not None
+        after = result.state
+        if after is None:
+            nodes = result.executed
+            *_, (_, after) = within(program, decision.thread, state, nodes, result.choices)
         yield Moment(
             decision.thread, result.choices, result.executed, state, after, result.violation
         )

@@ -90,7 +90,7 @@ def _folded(entry: Folded) -> Iterator[str]:
 
 
 def _event(event: Event, everything: bool, source: Mapping[int, str] | None) -> Iterator[str]:
-    wanted = event.passed if everything else event.lines
+    wanted = event.passed if everything or event.breaks else event.lines
     cited = [line for line in wanted if source is None or line in source]
     lines = line_ranges(event.lines)
     text = event.text or event.sync or "runs"
@@ -106,7 +106,7 @@ def _event(event: Event, everything: bool, source: Mapping[int, str] | None) -> 
     for change in shown:
         yield f"{'':19}{_change(change)}"
     if event.breaks:
-        if event.passed != event.lines and not (everything or source):
+        if event.passed != event.lines and not (everything or source is not None):
             yield f"{'':19}passing {line_ranges(event.passed)}"
         yield from _wrap(event.breaks, f"{'':19}then: ", " " * 25)
     if everything:
