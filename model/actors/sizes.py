@@ -37,6 +37,18 @@ def uvm_vnp_setsize(vp: Vnode, size: off_t, depth: int32, locked: bool = False) 
 
 
 @routine
+def fill_last_page(vp: Vnode, length: off_t, depth: int32) -> None:
+    """A fix: before the file grows, give blocks to the rest of the page its end is in.
+
+    That page may be mapped and resident without RDONLY: it is complete for the old size.
+    """
+    old: off_t = vp.v_size
+    until: off_t = min(round_page(old), length)
+    if old < until:
+        ufs_balloc_range(vp, old, until - old, depth)
+
+
+@routine
 def ufs_balloc_range(vp: Vnode, off: off_t, length: off_t, depth: int32) -> errno:
     """Give the range blocks, with the pages over its first block held busy meanwhile.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    RW, actor, int32, mutex_enter, panic, routine, rw_enter, rw_exit,
+    RW, actor, fixed, int32, mutex_enter, panic, routine, rw_enter, rw_exit,
 )  # fmt: skip
 from ..genfs.constants import round_page
 from ..kernel.data import begin_truncate, end_truncate
@@ -15,7 +15,7 @@ from ..kernel.types import (
     FS_BSHIFT, FS_BSIZE, PAGE_MASK, PGO, WAPBL, ZERO, Lock, errno, off_t,
 )  # fmt: skip
 from .calls import call_putpages
-from .sizes import ufs_balloc_range, uvm_vnp_setsize, uvm_vnp_setwritesize
+from .sizes import fill_last_page, ufs_balloc_range, uvm_vnp_setsize, uvm_vnp_setwritesize
 from .ubc import fill_window
 
 
@@ -83,6 +83,8 @@ def _grow(vp: Vnode, length: off_t, depth: int32) -> None:
     old: off_t = vp.i_size
     begin_truncate(vp, old)
     uvm_vnp_setwritesize(vp, length)
+    if fixed("grow-fills-last-page"):
+        fill_last_page(vp, length, depth)
     if ufs_balloc_range(vp, length - 1, 1, depth):
         # Back to the old size; the blocks that were allocated on the way are given up.
         _cut(vp, old, vp.i_size, depth)

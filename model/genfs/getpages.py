@@ -225,10 +225,7 @@ def _getpages(
             else:
                 rw_enter(vp.g_glock, RW.READER)  # 309
         mutex_enter(vp.interlock)  # 311
-        if fixed("startover-any-change"):  # 312
-            if vp.v_size == origvsize:  # 312
-                break  # 312
-        elif not (vp.v_size < origvsize):  # 312
+        if not (vp.v_size < origvsize):  # 312
             break  # 312
         if not glock_held:  # 313
             rw_exit(vp.g_glock)  # 313
@@ -284,6 +281,9 @@ def _getpages(
                 genfs_rel_pages(pgs, npages)  # 390
                 mutex_exit(vp.interlock)  # 391
                 return EBUSY, pgs_at, has_trans  # 392-393
+        if fixed("fresh-diskeof"):  # 395
+            # The pages are held: from now on the file cannot grow into them.
+            diskeof = gop_size(vp, vp.v_size, False)  # 395
         mutex_exit(vp.interlock)  # 396
         error = _io(
             vp, pgs, npages, startoffset, diskeof, write, blockalloc, async_, glock_held
@@ -416,7 +416,10 @@ def _io(
         if WAPBL and not fixed("transaction-first"):  # 590
             error = WAPBL_BEGIN()  # 591
         if not error:  # 594
-            error = GOP_ALLOC(vp, startoffset, npages << PAGE_SHIFT)  # 595-596
+            alloclen: off_t = npages << PAGE_SHIFT  # 596
+            if fixed("alloc-within-file"):  # 596
+                alloclen = min(alloclen, vp.v_size - startoffset)  # 596
+            error = GOP_ALLOC(vp, startoffset, alloclen)  # 595-596
             if WAPBL and not fixed("transaction-first"):  # 597
                 WAPBL_END()  # 598
         if not error:  # 604

@@ -74,16 +74,17 @@ def VOP_BMAP(vp: Vnode, lbn: daddr_t) -> tuple[errno, daddr_t, int32]:
 
 
 @pure
-def _covered(vp: Vnode, lbn: daddr_t, u: off_t) -> bool:
-    """May block ``lbn`` be given to the file, as far as the page over its unit ``u`` goes?
+def _covered(vp: Vnode, u: off_t) -> bool:
+    """May a block be put under unit ``u``, whose old contents nobody may see?
 
-    Inside the file that page is the allocator's own busy page; or there is none, block and
-    page are whole, and nobody maps the file.
+    Inside the file the page over it is the allocator's own busy page; or block and page are
+    whole and nobody maps the file, so that only holders of the vnode lock could look.
     """
     return (
         u >= vp.v_size
+        or (not vp.v_mapped and FS_BSIZE >= PAGE_SIZE)
         or (
-            not vp.v_mapped and FS_BSIZE >= PAGE_SIZE
+            False
             if vp.tree[u >> PAGE_SHIFT] is NULL
             else vp.tree[u >> PAGE_SHIFT].owner is me()
         )
@@ -100,7 +101,7 @@ def _alloc_block(vp: Vnode, lbn: daddr_t) -> errno:
         return ENOSPC
     check(
         "claim-5-alloc",
-        all(_covered(vp, lbn, (lbn << FS_BSHIFT) + i) for i in range(FS_BSIZE)),
+        all(_covered(vp, (lbn << FS_BSHIFT) + i) for i in range(FS_BSIZE)),
         "a block is allocated under a page that others may read",
     )
     for b in range(NBLOCKS):

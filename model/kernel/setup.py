@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ...checker.lang.prelude import allocate, int32, setup
+from ...checker.lang.prelude import allocate, int32, panic, setup
 from .data import disk_token, rest_token, token_bit
 from .state import Page, Vnode, blocks, faults, mount, pages, vnodes
 from .types import (
     FILE_BLOCKS, FILE_PAGES, FILE_UNITS, FOREIGN, FS_BSIZE, NBLOCKS, NMAPPINGS, OLD, PAGE_SHIFT,
-    PAGE_SIZE, PAGEDAEMON, PG, UNSAVED, VI, ZERO, Prot, budget, off_t,
+    PAGE_SIZE, PAGEDAEMON, PG, UBC_WINSIZE, UNSAVED, VI, ZERO, Prot, budget, off_t,
 )  # fmt: skip
 
 
@@ -45,6 +45,8 @@ def file(
     ``backwards``: the pages came into memory from the last to the first.
     ``mapped``: VV_MAPPED.  The rest are flags of the vnode and budgets of faults.
     """
+    if FILE_UNITS % FS_BSIZE or UBC_WINSIZE < PAGE_SIZE:
+        panic("FILE_PAGES must be whole blocks, and a window at least a page")
     vp: Vnode = vnodes[0]
     vp.v_size = size
     vp.v_writesize = size
