@@ -9,8 +9,9 @@ from ..lang import ir
 from .effects import Change, changes_of, reads_of
 from .explain import locks_held
 from .names import Names, line_ranges
-from .primitive import describe, outside, primitive_of
+from .primitive import describe
 from .replay import Moment, Replay
+from .stack import outside, primitive_of
 
 
 @dataclass(frozen=True, slots=True)

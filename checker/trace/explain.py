@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+
+import networkx as nx
 
 from ..explore.errors import InternalError
 from ..explore.interpret import State, eval_expr
 from ..lang import ir
 from .names import Names
+from .stack import outside
 
 
 def evaluate(expr: ir.Expr, state: State, thread: int) -> int | None:
@@ -21,11 +24,15 @@ def evaluate(expr: ir.Expr, state: State, thread: int) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A thread that waits: for what, at which line, and who could end it."""
+    """A thread that waits: why, for which lock or queue, and who holds or owns that.
+
+    ``values`` are those that the condition looks at; ``rest``: it may stay there for ever.
+    """
 
     thread: str
     reason: str
     what: str
+    values: str
     holders: tuple[str, ...]
     lines: tuple[int, ...]
     stack: tuple[str, ...]
@@ -73,15 +80,15 @@ def blocked_threads(names: Names, state: State) -> Iterator[Blocked]:
         if evaluate(action.guard, state, thread.index) != 0:
             continue
         where = thread.code[node].where
-        what, holders = _awaited(names, state, thread, action.guard)
-        stack = tuple(entry.partition("@")[0] for entry in where.stack)
+        what, values, holders = _awaited(names, state, thread, action)
         yield Blocked(
             thread=thread.name,
             reason=action.reason,
             what=what,
+            values=values,
             holders=holders,
             lines=where.lines or _stack_lines(where.stack),
-            stack=stack,
+            stack=tuple(entry.partition("@")[0] for entry in outside(where.stack)),
             rest=action.rest,
         )
 
@@ -96,10 +103,13 @@ def _stack_lines(stack: tuple[str, ...]) -> tuple[int, ...]:
 
 def _first_wait(thread: ir.Thread, node: int) -> int | None:
     """The wait at the head of the step that begins at a node, if there is one."""
+    first = node
     for _ in range(len(thread.code)):
         if node < 0:
             return None
         instr = thread.code[node]
+        if instr.fine_stop and node != first:
+            return None
         if isinstance(instr.action, ir.Wait):
             return node
         if isinstance(instr.action, (ir.Branch, ir.End, ir.Choose)):
@@ -109,12 +119,13 @@ def _first_wait(thread: ir.Thread, node: int) -> int | None:
 
 
 def _awaited(
-    names: Names, state: State, thread: ir.Thread, guard: ir.Expr
-) -> tuple[str, tuple[str, ...]]:
-    """What a false condition looks at, with values, and who holds it if it is a lock."""
+    names: Names, state: State, thread: ir.Thread, action: ir.Wait
+) -> tuple[str, str, tuple[str, ...]]:
+    """What a wait is for, the values its condition looks at, and who could end it."""
     parts: dict[str, str] = {}
     holders: tuple[str, ...] = ()
-    for expr in ir.walk(guard):
+    what = ""
+    for expr in ir.walk(action.guard):
         if not isinstance(expr, ir.Shared):
             continue
         element = evaluate(expr.index, state, thread.index)
@@ -122,7 +133,40 @@ def _awaited(
         if element is None or not 0 <= element < var.length:
             continue
         value = state.shared[expr.var][element]
-        parts[names.element(expr.var, element)] = names.value(expr.var, value)
-        if var.pure_sync and not holders:
+        shown = names.value(expr.var, value)
+        parts[names.element(expr.var, element)] = shown
+        if not var.pure_sync or what:
+            continue
+        if var.name == "threads.wchan":
+            what = shown
+            holders = _owners(names, state, shown)
+        else:
+            what = names.element(expr.var, element).rpartition(".")[0]
             holders = holders_of(names, state, expr.var, element)
-    return ", ".join(f"{name} = {value}" for name, value in parts.items()), holders
+    values = ", ".join(f"{name} = {shown}" for name, shown in parts.items())
+    return what, values, holders
+
+
+def _owners(names: Names, state: State, queue: str) -> tuple[str, ...]:
+    """The thread that owns the record a wait queue belongs to, where the model tracks that."""
+    record = queue.rpartition(".")[0]
+    owners = {var.phase.owner for var in names.program.shared if var.phase is not None}
+    for number in sorted(owners):
+        for element, value in enumerate(state.shared[number]):
+            owner = names.element(number, element).rpartition(".")[0]
+            if owner == record and value < len(names.program.threads):
+                return (f"{names.thread(value)} (owner)",)
+    return ()
+
+
+def circles(blocked: Sequence[Blocked]) -> list[list[str]]:
+    """Who waits for whom in a circle, each from its first name in alphabetical order."""
+    waits: nx.DiGraph[str] = nx.DiGraph()
+    for entry in blocked:
+        for holder in entry.holders:
+            waits.add_edge(entry.thread, holder.partition(" (")[0])
+    found = []
+    for circle in nx.simple_cycles(waits):
+        start = circle.index(min(circle))
+        found.append(circle[start:] + circle[:start])
+    return sorted(found)

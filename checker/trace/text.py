@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from .effects import Change
 from .events import Event, Folded, Run, fold
+from .explain import circles
 from .names import line_ranges
 from .story import Story
 
@@ -152,14 +153,17 @@ def ending(story: Story) -> Iterator[str]:
         if blocked.rest:
             continue
         holders = f", held by {' and '.join(blocked.holders)}" if blocked.holders else ""
+        what = f"{blocked.what} ({blocked.reason})" if blocked.what else \
+            f"{blocked.reason}: {blocked.values}"
         lines = f" at {line_ranges(blocked.lines)}" if blocked.lines else ""
         place = _place(blocked.stack)
         yield from _wrap(
-            f"{blocked.thread} in {place}{lines} waits for {blocked.reason}: "
-            f"{blocked.what}{holders}",
+            f"{blocked.thread} in {place}{lines} waits for {what}{holders}",
             "  waits      ",
             " " * 13,
         )
+    for circle in circles(story.blocked):
+        yield f"  circle     {' -> '.join([*circle, circle[0]])}"
     final = ", ".join(f"{name} = {value}" for name, value in story.final)
     yield from _wrap(final or "nothing", "  differs    ", " " * 13)
     finding = story.finding

@@ -232,7 +232,7 @@ def test_told_in_the_models_words(story: Story) -> None:
 def test_who_waits_and_who_holds(story: Story) -> None:
     (sleeping,) = [blocked for blocked in story.blocked if blocked.thread == "s"]
     assert sleeping.reason == "wakeup"
-    assert "page1.wanted" in sleeping.what
+    assert sleeping.what == "page1.wanted"
     assert dict(story.held) == {"r": ("top.rw (reader)",)}
 
 
