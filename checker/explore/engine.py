@@ -29,6 +29,9 @@ from .pygen import (
 )
 
 
+TAKEN, TRIED = 1, 2
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """One way a block can go: the state after it, or a violation, or a broken assumption.
@@ -89,8 +92,14 @@ class Engine:
             return Violation(name, found.action.message, thread, instr)
         return Violation(name, fault_message(self.program, found, name), thread, instr)
 
-    def outcomes(self, state: bytes, thread: int) -> list[Outcome]:
-        """Every way the block of a thread can go; empty when it is not enabled."""
+    def outcomes(
+        self, state: bytes, thread: int, marks: bytearray | None = None
+    ) -> list[Outcome]:
+        """Every way the block of a thread can go; empty when it is not enabled.
+
+        ``marks`` of the leaves tried, even in vain, get :data:`TRIED`; those on the way to
+        an outcome, :data:`TAKEN`.
+        """
         code = self.threads[thread]
         entry = code.entry[self.layout.threads[thread].pc.load(state)]
         if entry is None:
@@ -113,6 +122,8 @@ class Engine:
                     break
                 leaves = (*leaves, end)
                 leaf = code.leaves[end]
+                if marks is not None:
+                    marks[end] |= TRIED
                 if leaf.kind == GOTO:
                     fragment = code.targets[end]
                     fuel -= 1
@@ -141,6 +152,10 @@ class Engine:
                 elif leaf.kind not in (BLOCKED, BLOCKED_DIRTY):
                     raise InternalError(f"unknown leaf {leaf}")
                 break
+        if marks is not None:
+            for outcome in results:
+                for end in outcome.leaves:
+                    marks[end] |= TAKEN
         return results
 
     def executed(self, thread: int, leaves: Sequence[int]) -> list[int]:
@@ -149,10 +164,17 @@ class Engine:
         return [node for leaf in leaves for node in code.leaves[leaf].path]
 
     def covered(self, thread: int, marks: bytearray) -> set[int]:
-        """The instructions of all marked leaves."""
+        """The instructions that were executed, according to the marks of the leaves."""
+        return self._marked(thread, marks, TAKEN)
+
+    def tried(self, thread: int, marks: bytearray) -> set[int]:
+        """The instructions that were executed or evaluated, be it in a step not enabled."""
+        return self._marked(thread, marks, TAKEN | TRIED)
+
+    def _marked(self, thread: int, marks: bytearray, wanted: int) -> set[int]:
         found: set[int] = set()
         for leaf, mark in zip(self.threads[thread].leaves, marks, strict=True):
-            if mark:
+            if mark & wanted:
                 found.update(leaf.path)
         return found
 

@@ -151,7 +151,7 @@ class Reduction:
     def _activate(self, search: Search) -> bool:
         changed = False
         for thread, marks in enumerate(search.marks):
-            covered = search.engine.covered(thread, marks)
+            covered = search.engine.tried(thread, marks)
             if not covered <= self.active[thread]:
                 self.active[thread] |= covered
                 changed = True
@@ -393,9 +393,13 @@ class Reduction:
     def _sync_class(self, number: int, unit: Unit, node: int, sync: ir.Sync) -> int:
         if sync.kind == "wakeup":
             return self._wakeup(number, unit, node)
-        if sync.kind == "resume" or (sync.lock is not None and self._private(number, sync.lock)):
+        if sync.kind == "resume":
             return 0
-        if sync.kind not in ("acquire", "release") or sync.lock is None:
+        if sync.kind == "sleep" or sync.lock is None:
+            return NON
+        if self._private(number, sync.lock):
+            return 0
+        if sync.kind == "try":
             return NON
         others = self._tries.get(sync.lock, set()) | self._peeks.get(sync.lock, set())
         if sync.lock in self.rw or others - {number}:
@@ -707,10 +711,7 @@ def probe(engine: Engine) -> list[set[int]]:
             if chance.random() < 0.3:
                 turn = chance.randrange(count)
             for thread in [*range(turn, count), *range(turn)]:
-                outcomes = engine.outcomes(state, thread)
-                for outcome in outcomes:
-                    for leaf in outcome.leaves:
-                        marks[thread][leaf] = 1
+                outcomes = engine.outcomes(state, thread, marks[thread])
                 after = [o.after for o in outcomes if o.after is not None]
                 if after:
                     turn = thread
@@ -718,4 +719,4 @@ def probe(engine: Engine) -> list[set[int]]:
                     break
             else:
                 break
-    return [engine.covered(thread, mark) for thread, mark in enumerate(marks)]
+    return [engine.tried(thread, mark) for thread, mark in enumerate(marks)]

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ..lang import ir
-from .engine import Engine
+from .engine import TRIED, Engine
 from .errors import InternalError
 from .exprgen import OutOfBounds
 from .graph import Goal, Graph
@@ -199,7 +199,7 @@ class Search:
                     leaf = fragment(vector, scratch)
                     kind = kinds[leaf]
                     if kind == BLOCKED:
-                        marks[leaf] = 1
+                        marks[leaf] = TRIED
                         continue
                     if kind == GOTO:
                         fuel = FUEL
@@ -234,7 +234,7 @@ class Search:
                     continue
                 vector[:] = state
                 if kind == BLOCKED or kind == BLOCKED_DIRTY:
-                    marks[leaf] = 1
+                    marks[leaf] = TRIED
                     continue
                 if slow(source, state, thread):
                     enabled = True
@@ -246,11 +246,8 @@ class Search:
 
     def _slow(self, source: int, state: bytes, thread: int) -> bool:
         """Choices, violations, broken assumptions; whether the thread was enabled."""
-        outcomes = self.engine.outcomes(state, thread)
-        marks = self.marks[thread]
+        outcomes = self.engine.outcomes(state, thread, self.marks[thread])
         for outcome in outcomes:
-            for leaf in outcome.leaves:
-                marks[leaf] = 1
             if outcome.broken is not None:
                 self.wrong.add((thread, outcome.broken.node))
             elif outcome.violation is not None:
@@ -302,6 +299,7 @@ class Search:
 
     def _again(self, source: int, thread: int, number: int) -> None:
         newly = self.masks[number] & ~self.masks.get(source, 0)
+        newly &= self.engine.predicates.broken(self.graph.states[number])
         if newly:
             self._newly(source, thread, number, newly)
 
