@@ -281,9 +281,9 @@ def _getpages(
                 genfs_rel_pages(pgs, npages)  # 390
                 mutex_exit(vp.interlock)  # 391
                 return EBUSY, pgs_at, has_trans  # 392-393
-        if fixed("fresh-diskeof"):  # 395
+        if fixed("fresh-diskeof"):  # 396
             # The pages are held: from now on the file cannot grow into them.
-            diskeof = gop_size(vp, vp.v_size, False)  # 395
+            diskeof = gop_size(vp, vp.v_size, False)  # 396
         mutex_exit(vp.interlock)  # 396
         error = _io(
             vp, pgs, npages, startoffset, diskeof, write, blockalloc, async_, glock_held
