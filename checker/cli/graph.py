@@ -22,7 +22,8 @@ from .library import Library, Subject
 def graph(subject: Subject, names: tuple[str, ...], full: bool, form: str) -> int:
     """Which lock is taken while which is held, with the lines, and the cycles in that.
 
-    It follows the code, not the states: a cycle is a question, `check` has the answer.
+    It follows the code, not the states, and tells what is held on every way to a place: a
+    cycle is a question, to which `check` has the answer.
     """
     library = Library(subject)
     programs = [
@@ -61,7 +62,7 @@ def cycles(order: nx.DiGraph[str]) -> list[list[str]]:
 
 
 def lock_order(programs: Iterable[ir.Program]) -> nx.DiGraph[str]:
-    """An edge from every lock that may be held to every lock then taken (not tried)."""
+    """An edge from every lock that is certainly held to every lock then taken (not tried)."""
     order: nx.DiGraph[str] = nx.DiGraph()
     for program in programs:
         for thread in program.threads:
@@ -75,19 +76,19 @@ def lock_order(programs: Iterable[ir.Program]) -> nx.DiGraph[str]:
 def _orders(
     program: ir.Program, thread: ir.Thread
 ) -> Iterator[tuple[str, str, tuple[int, ...]]]:
-    """Follow the locks that may be held through a thread's graph to a fixed point."""
-    may_hold: dict[int, frozenset[str]] = {thread.entry: frozenset()}
+    """Follow the locks that are held on all ways through a thread's graph to a fixed point."""
+    holds: dict[int, frozenset[str]] = {thread.entry: frozenset()}
     todo = [thread.entry]
     while todo:
         node = todo.pop()
-        after = _after(program, thread.code[node], may_hold[node])
+        after = _after(program, thread.code[node], holds[node])
         for successor in thread.code[node].successors():
-            known = may_hold.get(successor)
-            joined = after if known is None else known | after
+            known = holds.get(successor)
+            joined = after if known is None else known & after
             if joined != known:
-                may_hold[successor] = joined
+                holds[successor] = joined
                 todo.append(successor)
-    for node, held in sorted(may_hold.items()):
+    for node, held in sorted(holds.items()):
         instr = thread.code[node]
         if instr.sync and instr.sync.kind == "acquire" and instr.sync.lock is not None:
             taken = _lock(program, instr.sync.lock)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import textwrap
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +12,7 @@ from typing import Any
 import click
 
 from ..explore.result import Race
+from ..lang import ir
 from ..lang.scenario import Scenario
 from ..trace.names import line_ranges
 from .library import Library, Subject
@@ -28,11 +31,19 @@ class RaceTask:
 
 
 @dataclass(frozen=True, slots=True)
+class Access:
+    """One side of a race: the seed lines, or else the model's own line, and the direction."""
+
+    place: str
+    write: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Races:
-    """What one scenario showed."""
+    """What one scenario showed: a field and the two accesses, for each race."""
 
     scenario: str
-    races: tuple[Race, ...]
+    races: tuple[tuple[str, Access, Access], ...]
     complete: bool
 
 
@@ -68,13 +79,8 @@ def races(
         click.echo(json.dumps(merged, indent=1))
     else:
         for entry in merged:
-            click.echo(f"{entry['variable']}")
-            for pair in entry["pairs"]:
-                kinds = " and ".join(
-                    f"{'writes' if write else 'reads'} at {line_ranges(tuple(lines)) or '?'}"
-                    for write, lines in zip(pair["writes"], pair["lines"], strict=True)
-                )
-                click.echo(f"    {kinds}  ({', '.join(pair['scenarios'])})")
+            for line in _field(entry):
+                click.echo(line)
         click.echo(f"{len(merged)} fields" if merged else "no races")
     return 0 if all(entry.complete for entry in ordered) else EXIT_INCONCLUSIVE
 
@@ -84,17 +90,31 @@ def find_races(task: RaceTask, tell: Report) -> Races:
     library = Library(task.subject)
     program = library.compile(task.scenario, task.subject.variant, ())
     result = search(program, "reduced", task.max_states, tell)
-    return Races(task.scenario.name, tuple(result.races), result.complete)
+    found: dict[tuple[str, Access, Access], None] = {}
+    for race in result.races:
+        one, two = sorted(_sides(program, race), key=_order)
+        found[race.variable, one, two] = None
+    return Races(task.scenario.name, tuple(found), result.complete)
+
+
+def _sides(program: ir.Program, race: Race) -> Iterator[Access]:
+    threads = {thread.name: thread for thread in program.threads}
+    for name, instr, write in zip(race.threads, race.instrs, race.writes, strict=True):
+        where = threads[name].code[instr].where
+        place = line_ranges(where.lines) or f"{where.file}:{where.line}"
+        yield Access(place, write)
+
+
+def _order(access: Access) -> tuple[bool, str]:
+    return (not access.write, access.place)
 
 
 def merge(found: list[Races]) -> list[dict[str, Any]]:
     """Races by field, each pair of places once, with the scenarios that show it."""
-    table: dict[str, dict[tuple[tuple[tuple[int, ...], bool], ...], list[str]]] = {}
+    table: dict[str, dict[tuple[Access, Access], list[str]]] = {}
     for entry in found:
-        for race in entry.races:
-            sides = sorted(zip(race.lines, race.writes, strict=True))
-            key = tuple(sides)
-            scenarios = table.setdefault(race.variable, {}).setdefault(key, [])
+        for variable, one, two in entry.races:
+            scenarios = table.setdefault(variable, {}).setdefault((one, two), [])
             if entry.scenario not in scenarios:
                 scenarios.append(entry.scenario)
     return [
@@ -102,12 +122,39 @@ def merge(found: list[Races]) -> list[dict[str, Any]]:
             "variable": variable,
             "pairs": [
                 {
-                    "lines": [list(lines) for lines, _ in key],
-                    "writes": [write for _, write in key],
+                    "places": [one.place, two.place],
+                    "writes": [one.write, two.write],
                     "scenarios": scenarios,
                 }
-                for key, scenarios in sorted(pairs.items())
+                for (one, two), scenarios in sorted(
+                    pairs.items(), key=lambda item: [_order(side) for side in item[0]]
+                )
             ],
         }
         for variable, pairs in sorted(table.items())
     ]
+
+
+def _field(entry: dict[str, Any]) -> Iterator[str]:
+    """A field with the places that store to it and those that load it, unprotected."""
+    yield entry["variable"]
+    for word, write in (("stores", True), ("loads", False)):
+        places: dict[str, None] = {}
+        for pair in entry["pairs"]:
+            for place, kind in zip(pair["places"], pair["writes"], strict=True):
+                if kind is write:
+                    places[place] = None
+        if places:
+            yield textwrap.fill(
+                "; ".join(sorted(places, key=_by_number)), 96,
+                initial_indent=f"    {word:7}", subsequent_indent=" " * 11,
+            )
+    scenarios = dict.fromkeys(name for pair in entry["pairs"] for name in pair["scenarios"])
+    yield textwrap.fill(
+        ", ".join(scenarios), 96, initial_indent="    in     ", subsequent_indent=" " * 11
+    )
+
+
+def _by_number(place: str) -> tuple[int, str]:
+    digits = place.partition("-")[0].partition(",")[0]
+    return (int(digits), place) if digits.isdigit() else (1 << 30, place)
