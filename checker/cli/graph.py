@@ -92,7 +92,7 @@ def _orders(
         instr = thread.code[node]
         if instr.sync and instr.sync.kind == "acquire" and instr.sync.lock is not None:
             taken = _lock(program, instr.sync.lock)
-            for name in sorted(held):
+            for name in sorted(held - {taken}):  # records of one pool are not told apart
                 yield name, taken, instr.where.lines
 
 
