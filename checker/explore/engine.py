@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..lang import ir
 from .errors import InternalError
 from .exprgen import OutOfBounds
-from .interpret import FUEL, Interpreter, Violation, fault_message
+from .interpret import FUEL, Interpreter, State, Violation, fault_message
 from .intervals import Env, analyse
 from .layout import Layout
 from .liveness import Liveness, liveness
@@ -27,7 +27,6 @@ from .pygen import (
     generate,
     predicates,
 )
-
 
 TAKEN, TRIED = 1, 2
 
@@ -54,15 +53,16 @@ class Facts:
     program: ir.Program
     live: list[Liveness]
     envs: list[list[Env]]
+    initial: list[State]
 
 
 def facts(program: ir.Program) -> Facts:
-    """Liveness and value ranges of every thread."""
+    """Liveness and value ranges of every thread, and the initial states."""
     live = [liveness(thread) for thread in program.threads]
     envs = [
         analyse(program, thread, own) for thread, own in zip(program.threads, live, strict=True)
     ]
-    return Facts(program, live, envs)
+    return Facts(program, live, envs, Interpreter(program).run_setup())
 
 
 class Engine:
@@ -83,7 +83,7 @@ class Engine:
 
     def initial(self) -> list[bytes]:
         """The initial states."""
-        return [self.layout.encode(state) for state in Interpreter(self.program).run_setup()]
+        return [self.layout.encode(state) for state in self.known.initial]
 
     def violation(self, thread: int, instr: int, name: str) -> Violation:
         """The violation that a leaf stands for."""

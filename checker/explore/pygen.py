@@ -127,6 +127,7 @@ class ThreadGen:
         self.keys: dict[Key, int] = {}
         self.order: list[Key] = []
         self.bytes_at: dict[int, int] = {}
+        self.leading: dict[int, list[int]] = {}
         self.scope: dict[str, Any] = {}
         self.made = ThreadCode([], [], [], [], set(), 0)
         self.leaves: list[Leaf] = []
@@ -216,6 +217,8 @@ class ThreadGen:
             scope["W"],
             self.scratch_size,
         )
+        for number, leaf in enumerate(self.leaves):
+            self.leading.setdefault(leaf.goto, []).append(number)
         self.scope = scope
         return self.made
 
@@ -224,10 +227,10 @@ class ThreadGen:
 
         def run(v: bytearray, L: list[int]) -> int:  # noqa: N803
             fragment = self._compile(number)
-            for table in (self.made.entry, self.made.targets):
-                for position, known in enumerate(table):
-                    if known is run:
-                        table[position] = fragment
+            if number < len(self.own.stops):
+                self.made.entry[number + 1] = fragment
+            for leaf in self.leading.get(number, ()):
+                self.made.targets[leaf] = fragment
             return fragment(v, L)
 
         return run

@@ -24,6 +24,7 @@ from .units import Lockset, Unit, free_locks, locksets, units, units_of, waits_f
 RIGHT, LEFT, NON = 1, 2, 4
 
 _WALKS = 60
+_IDLE_WALKS = 8
 _WALK_STEPS = 1500
 
 
@@ -102,10 +103,16 @@ class Reduction:
         self.quiet = {
             lock for number in self.reads for lock in self.program.invariants[number].quiet
         }
+        self._accesses = [[ir.accesses(i.action) for i in thread.code] for thread in threads]
         self.rw = self._rw_locks()
         self._locks = self._all_locks()
         self._families = {lock: self._family(lock) for lock in self._locks}
+        self._odd = [
+            {start: self._odd_nodes(number, unit) for start, unit in found.items()}
+            for number, found in enumerate(self.units)
+        ]
         self.signatures: dict[int, dict[Signature, _Signed]] = {}
+        self._news: tuple[int, ...] = ()
         self.stops: list[list[int]] = []
         self.checks: dict[int, Checks] = {}
         self._compute()
@@ -130,6 +137,15 @@ class Reduction:
 
     def _gather(self, search: Search) -> bool:
         """Collect what the search found out; is anything of it new?"""
+        news = (
+            search.restarts,
+            len(search.wrong),
+            *(marks.count(0) for marks in search.marks),
+            *(len(code.strays) for code in search.engine.threads),
+        )
+        if news == self._news:
+            return False
+        self._news = news
         before = (len(self.forced), len(self.foreign), len(self.owners_lost), dict(self.lost))
         for thread, node in search.wrong:
             self.forced.update((thread, start) for start in self.units_of[thread][node])
@@ -261,29 +277,29 @@ class Reduction:
         tries: dict[int, set[int]] = {}
         peeks: dict[int, set[int]] = {}
         self._users: dict[int, set[int]] = {}
-        for number, thread in enumerate(self.program.threads):
+        for number in range(len(self.program.threads)):
             for node in self.active[number]:
-                for access in ir.accesses(thread.code[node].action):
+                for access in self._accesses[number][node]:
                     if self.program.shared[access.var].pure_sync:
                         self._users.setdefault(access.var, set()).add(number)
         for number, thread in enumerate(self.program.threads):
-            for unit in self.units[number].values():
-                covered = self._covered(number, unit)
-                for node in unit.nodes:
+            for node in self.active[number]:
+                sync = thread.code[node].sync
+                if sync is not None and sync.kind == "try" and sync.lock is not None:
+                    tries.setdefault(sync.lock, set()).add(number)
+            for odd in self._odd[number].values():
+                for node, variables in odd.items():
                     if node not in self.active[number]:
                         continue
-                    sync = thread.code[node].sync
-                    if sync is not None and sync.kind == "try" and sync.lock is not None:
-                        tries.setdefault(sync.lock, set()).add(number)
                     action = thread.code[node].action
-                    for var in self._strange(number, action, covered):
+                    for var in variables:
                         if isinstance(action, ir.Wait) and self._only_disables(number, action, var):
                             continue
                         peeks.setdefault(var, set()).add(number)
         return tries, peeks
 
-    def _covered(self, number: int, unit: Unit) -> set[int] | None:
-        """Variables of locks that the unit's own primitives account for (None: queues too)."""
+    def _covered(self, number: int, unit: Unit) -> set[int]:
+        """Variables of locks and queues that the unit's own primitives account for."""
         found: set[int] = set()
         code = self.program.threads[number].code
         queues = False
@@ -320,13 +336,20 @@ class Reduction:
             and instr.sync.kind not in ("wakeup", "resume")
         }  # fmt: skip
 
-    def _strange(self, number: int, action: ir.Action, covered: set[int] | None) -> set[int]:
+    def _odd_nodes(self, number: int, unit: Unit) -> dict[int, set[int]]:
+        """The nodes of a unit that touch locks and queues strangely, and which."""
+        covered = self._covered(number, unit)
+        found = {node: self._strange(number, node, covered) for node in unit.nodes}
+        return {node: variables for node, variables in found.items() if variables}
+
+    def _strange(self, number: int, node: int, covered: set[int]) -> set[int]:
         """Accesses to locks and queues other than by primitives and ``is it mine`` tests."""
         found: set[int] = set()
-        for access in ir.accesses(action):
+        action = self.program.threads[number].code[node].action
+        for access in self._accesses[number][node]:
             if not self.program.shared[access.var].pure_sync:
                 continue
-            if covered is not None and access.var in covered:
+            if access.var in covered:
                 continue
             if access.write or not only_own(action, access.var, number, sets=True):
                 found.add(access.var)
@@ -381,7 +404,7 @@ class Reduction:
                                 low, high = min(low, span[0]), max(high, span[1])
         if low > high:
             low, high = 0, 1 << 30
-        for access in (a for n in unit.nodes for a in ir.accesses(thread.code[n].action)):
+        for access in (a for n in unit.nodes for a in self._accesses[number][n]):
             if self._peeks.get(access.var, set()) - {number}:
                 return NON
         held = {token for token in self.held[number][node] if token[2] == "w"}
@@ -421,7 +444,7 @@ class Reduction:
             ranges = Ranges(self.program, thread)
             for node in sorted(self.active[number]):
                 instr = thread.code[node]
-                for access in ir.accesses(instr.action):
+                for access in self._accesses[number][node]:
                     var = shared[access.var]
                     if var.pure_sync:
                         continue
@@ -476,7 +499,7 @@ class Reduction:
     ) -> _UnitClass:
         code = self.program.threads[number].code
         result = _UnitClass()
-        covered = self._covered(number, unit)
+        odd = self._odd[number][unit.start]
         takes: set[tuple[int, int | None]] = set()
         for node in unit.nodes:
             if (number, node) in non:
@@ -494,14 +517,14 @@ class Reduction:
                         if lock == sync.lock and sync.index in (None, index):
                             result.visible = True
             action = code[node].action
-            for var in self._strange(number, action, covered):
+            for var in odd.get(node, ()):
                 woken = isinstance(action, ir.Wait) and var not in self._locks
                 if not (woken and _own_element(action, var, number)):
                     if not self._users.get(var, set()) <= {number}:
                         result.mover |= NON
                 else:
                     result.mover |= RIGHT
-            for access in ir.accesses(code[node].action):
+            for access in self._accesses[number][node]:
                 if access.write and self.program.shared[access.var].pure_sync:
                     if self._sees_lock(access.var):
                         result.mover |= NON
@@ -528,8 +551,8 @@ class Reduction:
         checks: dict[int, Checks] = {}
         for number, thread in enumerate(self.program.threads):
             owners: set[int] = set()
-            for node, instr in enumerate(thread.code):
-                stored = {access.var for access in ir.accesses(instr.action) if access.write}
+            for node in range(len(thread.code)):
+                stored = {access.var for access in self._accesses[number][node] if access.write}
                 if stored & (ruling | asked):
                     owners.add(node)
             checks[number] = Checks(frozenset(sites.get(number, ())), frozenset(owners))
@@ -702,12 +725,21 @@ def probe(engine: Engine) -> list[set[int]]:
     """
     count = len(engine.threads)
     marks = [code.new_marks() for code in engine.threads]
+    spots = [
+        own.pc
+        for own, thread in zip(engine.layout.threads, engine.program.threads, strict=True)
+        if not thread.daemon
+    ]
     starts = engine.initial()
     chance = random.Random(1)
+    idle = 0
     for _ in range(_WALKS):
+        before = sum(map(sum, marks))
         state = chance.choice(starts)
         turn = chance.randrange(count)
         for _ in range(_WALK_STEPS):
+            if not any(pc.load(state) for pc in spots):
+                break
             if chance.random() < 0.3:
                 turn = chance.randrange(count)
             for thread in [*range(turn, count), *range(turn)]:
@@ -719,4 +751,7 @@ def probe(engine: Engine) -> list[set[int]]:
                     break
             else:
                 break
+        idle = 0 if sum(map(sum, marks)) > before else idle + 1
+        if idle == _IDLE_WALKS:
+            break
     return [engine.tried(thread, mark) for thread, mark in enumerate(marks)]
