@@ -386,6 +386,8 @@ class Search:
             bad = self.engine.predicates.broken_at_end(state) & ~self.masks.get(number, 0)
             for which in _bits(bad):
                 invariant = program.invariants[which]
+                if unfinished and invariant.terminal_only:
+                    continue  # nothing is at rest here: the deadlock is the report
                 message = (invariant.doc or f"{invariant.name} does not hold") + " (at the end)"
                 lines = invariant.where.lines
                 cause = Cause("invariant", invariant.name, message, lines, None, None, depth)

@@ -398,7 +398,8 @@ class Invariant:
 
     ``quiet`` lists locks (owner variable, element) none of which is held where ``when``
     holds: writes made under them are invisible to the invariant until they are released.
-    ``terminal_only``: evaluated only where no thread can take a step.
+    ``terminal_only``: evaluated only at rest, where every thread that must finish has finished
+    and no thread can take a step.
     """
 
     name: str

@@ -167,8 +167,15 @@ def call_putpages(
         return 0
     vp.inside += 1
     perthread[me()].no_sleep = not flags & (PGO.CLEANIT | PGO.SYNCIO)
+    perthread[me()].io_failed = False
     error: errno = genfs_putpages(vp, low, high, flags, pagedaemon)
+    check(
+        "claim-6-error-reported",
+        error != 0 or not perthread[me()].io_failed,
+        "putpages waited for a write that failed, and reports success",
+    )
     perthread[me()].no_sleep = False
+    perthread[me()].io_failed = False
     vp.inside -= 1
     check("claim-11-putpages", not mutex_owned(vp.interlock), "returns with the object lock")
     check("claim-11-putpages", _as_at_entry(vp, depth, locked), "a lock or a transaction stays")

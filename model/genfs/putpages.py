@@ -344,6 +344,10 @@ def _scan(
         if DEBUG:  # 1173
             pg = vp.memq.first()  # 1174
             while pg is not NULL:  # 1174
+                if fixed("debug-skips-markers"):  # 1174
+                    if pg.offset == -1:  # 1174
+                        pg = vp.memq.next(pg)  # 1174
+                        continue  # 1174
                 if not (pg.flags & PG.CLEAN):  # 1175
                     pass  # 1176
                 if pmap_is_modified(pg):  # 1178

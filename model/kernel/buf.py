@@ -21,7 +21,8 @@ from .pages import (
 )  # fmt: skip
 from .pmap import pmap_clear_modify
 from .state import (
-    Buf, Kva, Page, PageArray, PageOrDontcare, Vnode, WindowArray, blocks, bufs, faults, kvas, uvm,
+    Buf, Kva, Page, PageArray, PageOrDontcare, Vnode, WindowArray, blocks, bufs, faults, kvas,
+    perthread, uvm,
 )  # fmt: skip
 from .types import (
     DEV_BSHIFT, EIO, ENOMEM, FS_BSHIFT, FS_BSIZE, NBUFS, NKVA, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE,
@@ -230,6 +231,8 @@ def biowait(bp: Buf) -> errno:
     """Sleep until the buffer is done.  The flag is set under the lock that waiters hold."""
     wait_until(bp.done, "biowait")
     bp.owner = me()
+    if bp.b_error != 0:
+        perthread[me()].io_failed = True
     return bp.b_error
 
 

@@ -146,6 +146,7 @@ class PerThread:
     fstrans_type: Lock
     in_wapbl: Annotated[bool, ghost]
     no_sleep: Annotated[bool, ghost]  # inside a call that promises not to sleep
+    io_failed: Annotated[bool, ghost]  # a transfer that the thread waited for has failed
 
 
 @record
