@@ -439,7 +439,11 @@ class Calls(Expressions):
         with self.in_mode(mode):
             if mode == "atomic":
                 with self.emitter.region():
-                    return self.run(function, frame, targets)
+                    value = self.run(function, frame, targets)
+                if self.emitter.sync is not None:
+                    raise self.error(node, f"{function.name}: the effect of a primitive belongs "
+                                           "to the step behind it, and there is none")
+                return value
             return self.run(function, frame, targets)
 
     def enter(self, function: Function, values: dict[str, Value]) -> Frame:

@@ -91,11 +91,11 @@ def _rw_arrive(lock: RWLock, how: RW) -> bool:
 def _rw_granted(lock: RWLock, how: RW) -> None:
     """Go on once the thread that released the lock has handed it over."""
     if how == RW.READER:
-        wait_until((lock.readers & _bit(me())) != 0, "rwlock (reader)")
         effect("acquire", lock, "r")
+        wait_until((lock.readers & _bit(me())) != 0, "rwlock (reader)")
     else:
-        wait_until(lock.writer is me(), "rwlock (writer)")
         effect("acquire", lock, "w")
+        wait_until(lock.writer is me(), "rwlock (writer)")
 
 
 @routine
@@ -171,8 +171,8 @@ def _fall_asleep(queue: WaitQueue, m: Mutex) -> None:
 
 @atomic
 def _woken() -> None:
-    wait_until(me().wchan == 0, "wakeup")
     effect("resume", me(), "w")
+    wait_until(me().wchan == 0, "wakeup")
 
 
 @routine

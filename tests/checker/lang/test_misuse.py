@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from genfscheck.checker.lang.compile import check_definitions
 from genfscheck.checker.lang.errors import ModelError
 
