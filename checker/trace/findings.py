@@ -21,7 +21,7 @@ CONSEQUENCES = (
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Which violations are this finding: all three conditions, an empty one always holds."""
+    """Some violations that are a finding: all three conditions, an empty one always holds."""
 
     properties: tuple[str, ...]
     lines: tuple[int, ...]
@@ -51,7 +51,13 @@ class Finding:
     fix: str
     fix_outside: str
     explanation: str
-    match: Match
+    matches: tuple[Match, ...]
+
+    def fit(self, prop: str, lines: tuple[int, ...], scenario: str) -> int | None:
+        """How many lines the closest match asks for; None where the violation is another."""
+        return max(
+            (len(m.lines) for m in self.matches if m.accepts(prop, lines, scenario)), default=None
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +108,11 @@ class Findings:
     def find(self, prop: str, lines: tuple[int, ...], scenario: str) -> Finding | None:
         """The finding that a violation is: the one that asks for most lines, first listed."""
         best: Finding | None = None
+        closest = -1
         for entry in self.entries:
-            if entry.match.accepts(prop, lines, scenario) and (
-                best is None or len(entry.match.lines) > len(best.match.lines)
-            ):
-                best = entry
+            fit = entry.fit(prop, lines, scenario)
+            if fit is not None and fit > closest:
+                best, closest = entry, fit
         return best
 
     def get(self, name: str) -> Finding | None:
@@ -151,7 +157,9 @@ def _finding(table: Fields) -> Finding:
     lines = table.integers("lines")
     if not lines or any(line < 1 for line in lines):
         raise table.error("lines", "expected at least one line number, each 1 or more")
-    match = table.table("match", {})
+    matches = tuple(_match(match, prop) for match in table.tables("match", []))
+    if not matches:
+        raise table.error("match", "expected at least one [[finding.match]]")
     finding = Finding(
         id=identity,
         title=table.string("title"),
@@ -165,14 +173,19 @@ def _finding(table: Fields) -> Finding:
         fix=table.string("fix", ""),
         fix_outside=table.string("fix_outside", ""),
         explanation=table.string("explanation").strip(),
-        match=Match(
-            properties=match.strings("properties", [prop]),
-            lines=match.integers("lines", []),
-            scenarios=match.strings("scenarios", []),
-        ),
+        matches=matches,
     )
-    match.done()
     table.done()
-    if not finding.match.lines and not finding.match.scenarios:
-        raise table.error("match", "expected lines or scenarios: a property alone says too little")
     return finding
+
+
+def _match(table: Fields, prop: str) -> Match:
+    match = Match(
+        properties=table.strings("properties", [prop]),
+        lines=table.integers("lines", []),
+        scenarios=table.strings("scenarios", []),
+    )
+    table.done()
+    if not match.lines and not match.scenarios:
+        raise table.error("lines", "expected lines or scenarios: a property alone says too little")
+    return match

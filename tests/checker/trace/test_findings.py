@@ -20,7 +20,7 @@ seen = "s"
 property = "deadlock"
 scenario = "one"
 explanation = "e"
-[finding.match]
+[[finding.match]]
 lines = [10]
 
 [[finding]]
@@ -33,7 +33,7 @@ seen = "s"
 property = "deadlock"
 scenario = "two"
 explanation = "e"
-[finding.match]
+[[finding.match]]
 properties = ["deadlock", "progress"]
 lines = [10, 30]
 scenarios = ["two", "three"]
