@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -303,11 +304,14 @@ class Run:
         identity = max(len(entry.id) for entry in known)
         kind = max(len(entry.consequence) for entry in known)
         for entry in known:
-            lines = line_ranges(entry.lines)
-            self.console.print(
-                Text(f"  {entry.id:{identity}}  {entry.consequence:{kind}}  {entry.title} "
-                     f"(lines {lines}" + (f"; fix {entry.fix})" if entry.fix else ")"))
-            )
+            head = f"  {entry.id:{identity}}  {entry.consequence:{kind}}  "
+            fix = f"; fix {entry.fix}" if entry.fix else ""
+            text = f"{entry.title} (lines {line_ranges(entry.lines)}{fix})"
+            for line in textwrap.wrap(
+                text, 96, initial_indent=head, subsequent_indent=" " * len(head),
+                break_on_hyphens=False,
+            ):
+                self.console.print(Text(line))
 
     def _summary(self, outcomes: Sequence[Outcome], interrupted: bool) -> None:
         counts = {

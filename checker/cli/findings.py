@@ -10,8 +10,6 @@ from contextlib import closing
 from dataclasses import dataclass
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from ..lang.scenario import Scenario
 from ..trace.findings import Finding
@@ -47,7 +45,8 @@ def findings(subject: Subject, name: str | None, as_json: bool, rewrite: bool) -
         for line in _explain(entries[0]):
             click.echo(line)
     else:
-        _table(entries)
+        for line in _list(entries):
+            click.echo(line)
     return 0
 
 
@@ -103,28 +102,24 @@ def _rewrite(library: Library, entries: tuple[Finding, ...]) -> int:
     return EXIT_VIOLATED if missing else 0
 
 
-def _table(entries: tuple[Finding, ...]) -> None:
+def _list(entries: tuple[Finding, ...]) -> Iterator[str]:
     if not entries:
-        click.echo("no findings are recorded")
+        yield "no findings are recorded"
         return
-    table = Table(box=None, pad_edge=False, show_edge=False, header_style="bold")
-    for column in ("id", "consequence", "lines", "property", "scenario", "fix"):
-        table.add_column(column, no_wrap=column != "lines")
+    identity = max(len(entry.id) for entry in entries)
+    kind = max(len(entry.consequence) for entry in entries)
+    indent = " " * (identity + kind + 4)
     for entry in entries:
-        table.add_row(
-            entry.id,
-            entry.consequence,
-            line_ranges(entry.lines),
-            entry.property,
-            entry.scenario,
-            entry.fix or "-",
+        head = f"{entry.id:{identity}}  {entry.consequence:{kind}}  "
+        yield from textwrap.wrap(entry.title, 96, initial_indent=head, subsequent_indent=indent)
+        facts = f"lines {line_ranges(entry.lines)}; {entry.property} in {entry.scenario}"
+        if entry.fix:
+            facts += f"; fix {entry.fix}"
+        yield from textwrap.wrap(
+            facts, 96, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
         )
-    console = Console(highlight=False)
-    console.print(table)
-    console.print()
-    for entry in entries:
-        console.print(f"{entry.id}  {entry.title}", markup=False)
-    console.print("\nTo read one: genfscheck findings ID; its trace: genfscheck show ID")
+    yield ""
+    yield "to read one: genfscheck findings ID; its trace: genfscheck show ID"
 
 
 def _explain(entry: Finding) -> Iterator[str]:

@@ -35,7 +35,7 @@ def test_scenarios(command: Command) -> None:
 
 
 def test_findings(command: Command) -> None:
-    assert command("findings").out.startswith("id  consequence  lines")
+    assert command("findings").out.startswith("B1  hang  two locks are taken")
     text = command("findings", "b1").out
     assert text.startswith("B1: two locks are taken in two orders\n")
     assert "--fix one-order" in text

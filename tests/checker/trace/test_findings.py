@@ -77,7 +77,8 @@ def test_none_yet(tmp_path: Path) -> None:
         ("lines = [10, 20]", 'lines = ["x"]', ["finding[0].lines", "integers"]),
         ('title = "t"', "", ["finding[0].title", "missing"]),
         ('title = "t"', 'titel = "t"\ntitle = "t"', ["finding[0].titel", "unknown key"]),
-        ("[finding.match]\nlines = [10]\n", "", ["finding[0].match", "lines or scenarios"]),
+        ("[[finding.match]]\nlines = [10]\n", "", ["finding[0].match", "at least one"]),
+        ("lines = [10]\n", "", ["finding[0].match[0].lines", "lines or scenarios"]),
         ("[[finding]]", "[[", ["expected TOML"]),
     ],
 )
