@@ -486,11 +486,13 @@ class Reduction:
                     return True
         return False
 
-    def _sees_lock(self, var: int) -> bool:
+    def _sees_lock(self, var: int, element: int | None) -> bool:
         """Does an invariant read a lock or queue that is not among its quiet locks?"""
+        length = self.program.shared[var].length
+        elements = range(length) if element is None else (element,)
         return any(
             var in reads
-            and not any(lock == var for lock, _ in self.program.invariants[number].quiet)
+            and any((var, e) not in self.program.invariants[number].quiet for e in elements)
             for number, reads in self.reads.items()
         )
 
@@ -526,7 +528,7 @@ class Reduction:
                     result.mover |= RIGHT
             for access in self._accesses[number][node]:
                 if access.write and self.program.shared[access.var].pure_sync:
-                    if self._sees_lock(access.var):
+                    if self._sees_lock(access.var, access.element):
                         result.mover |= NON
                         result.visible = True
         if result.mover & NON or result.mover == RIGHT | LEFT:
