@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ..lang import ir
 from ..lang.prune import drop_ghosts, freeze
 from .interpret import run_setup
@@ -13,7 +15,7 @@ def prepare(program: ir.Program) -> ir.Program:
     The threads' behaviour is unchanged.  Raises SetupError when the setup itself violates a
     property.
     """
-    states = run_setup(program)
+    states = run_setup(replace(program, threads=[]))
     initial: list[tuple[int | None, ...]] = [
         tuple(
             values[0] if len(set(values)) == 1 else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections.abc import Iterator
 
 from . import fold, ir
@@ -44,6 +45,7 @@ from .values import (
 _WRITES_NOTHING = Nothing()
 
 
+@functools.cache
 def assigned_names(function: ast.FunctionDef) -> dict[str, int]:
     """How often each name is bound in a routine's body."""
     counts: dict[str, int] = {}

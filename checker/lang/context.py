@@ -85,6 +85,10 @@ class Context:
     rules: list[ExclusiveRule] = field(default_factory=list)
     fixes_used: set[str] = field(default_factory=set)
     nchannels: int = 0
+    # Answers that depend on the source alone, kept because routines are lowered many times.
+    headers: dict[ast.stmt, str] = field(default_factory=dict)
+    flows: dict[ast.expr, bool] = field(default_factory=dict)
+    types: dict[ast.expr, tuple[Type, Options]] = field(default_factory=dict)
     _constants: dict[tuple[str, str], object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -161,6 +165,12 @@ class Context:
 
     def resolve_type(self, module: Module, node: ast.expr) -> tuple[Type, Options]:
         """The type an annotation stands for, with its options."""
+        known = self.types.get(node)
+        if known is None:
+            known = self.types[node] = self._resolve_type(module, node)
+        return known
+
+    def _resolve_type(self, module: Module, node: ast.expr) -> tuple[Type, Options]:
         match node:
             case ast.Constant(None):
                 return VOID, Options()

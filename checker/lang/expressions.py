@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from . import fold, ir
@@ -66,6 +66,7 @@ _COMPARE: dict[type[ast.cmpop], str] = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=",
     ast.Is: "==", ast.IsNot: "!=",
 }  # fmt: skip
+WIDE = ir.CType("literal", 64, True)  # constants are computed in it until they meet a type
 BUILTINS = frozenset({"min", "max", "bool", "int", "any", "all", "sum", "range"})
 
 
@@ -101,6 +102,7 @@ class Frame:
     assigned: frozenset[str] = frozenset()
     direct: bool = False
     statement: ast.stmt | None = None
+    places: dict[ast.stmt, ir.Where] = field(default_factory=dict)
 
 
 class Expressions:
@@ -138,7 +140,14 @@ class Expressions:
         if statement is None:
             return ir.Where(frame.lines, frame.module.file, 0, "", frame.stack)
         lines = frame.module.cited(statement) or frame.lines
-        return ir.Where(lines, frame.module.file, statement.lineno, header(statement), frame.stack)
+        where = frame.places.get(statement)
+        if where is None:
+            text = self.context.headers.get(statement)
+            if text is None:
+                text = self.context.headers[statement] = header(statement)
+            where = ir.Where(lines, frame.module.file, statement.lineno, text, frame.stack)
+            frame.places[statement] = where
+        return where
 
     def temp(self, type_: ScalarType, name: str = "$") -> ir.Local:
         return ir.Local(self.emitter.local(name, self.context.domain(type_)))
@@ -499,15 +508,13 @@ class Expressions:
 
     def arithmetic(self, node: ast.AST, op: str, left: Op, right: Op) -> Op:
         """C arithmetic on two integers."""
+        if op in ("//", "%") and fold.is_const(right.expr, 0):
+            raise self.error(node, "division by zero")
         if left.type == LITERAL and right.type == LITERAL:
-            wide = ir.CType("literal", 64, True)
-            try:
-                return Op(fold.binary(op, left.expr, right.expr, wide), LITERAL)
-            except ZeroDivisionError:
-                raise self.error(node, "division by zero") from None
+            return Op(fold.binary(op, left.expr, right.expr, WIDE), LITERAL)
         if op in ("<<", ">>"):
-            ctype = fold.promote(ctype_of(left.type)) if left.type != LITERAL else (
-                ctype_of(right.type))
+            typed = left if left.type != LITERAL else right
+            ctype = fold.promote(ctype_of(typed.type))
             shifted = fold.binary(op, left.expr, right.expr, ctype)
             return Op(shifted, self._int_type(ctype, left, right))
         ctype = self._common(left, right)
@@ -517,7 +524,7 @@ class Expressions:
 
     def _common(self, left: Op, right: Op) -> ir.CType:
         if left.type == LITERAL:
-            return fold.promote(ctype_of(right.type))
+            return WIDE if right.type == LITERAL else fold.promote(ctype_of(right.type))
         if right.type == LITERAL:
             return fold.promote(ctype_of(left.type))
         return fold.common(ctype_of(left.type), ctype_of(right.type))
@@ -539,7 +546,7 @@ class Expressions:
             raise self.error(node, f"no arithmetic on {describe(value.type)}")
         if isinstance(op, ast.UAdd):
             return value
-        ctype = fold.promote(ctype_of(value.type))
+        ctype = WIDE if value.type == LITERAL else fold.promote(ctype_of(value.type))
         symbol = "~" if isinstance(op, ast.Invert) else "-"
         type_ = value.type if not isinstance(value.type, BoolType) else INT
         return Op(fold.unary(symbol, value.expr, ctype), type_)
@@ -589,9 +596,15 @@ class Expressions:
 
     def needs_flow(self, node: ast.expr) -> bool:
         """May evaluating this read shared state or have an effect, so that order matters?"""
-        return self.mode != "pure" and any(
-            isinstance(part, ast.Attribute | ast.Subscript | ast.Call) for part in ast.walk(node)
-        )
+        if self.mode == "pure":
+            return False
+        known = self.context.flows.get(node)
+        if known is None:
+            known = self.context.flows[node] = any(
+                isinstance(part, ast.Attribute | ast.Subscript | ast.Call)
+                for part in ast.walk(node)
+            )
+        return known
 
     def _boolean(self, node: ast.BoolOp) -> Op:
         if any(self.needs_flow(value) for value in node.values[1:]):
@@ -664,10 +677,13 @@ class Expressions:
         return Op(fold.cond(decided, a.expr, b.expr), type_)
 
     def _unify(self, node: ast.AST, one: Op, two: Op) -> ScalarType:
-        if one.type in (LITERAL, NULL):
-            return two.type if two.type != LITERAL else INT
-        if isinstance(one.type, IntType) and isinstance(two.type, IntType):
-            return self._int_type(fold.common(one.type.ctype, two.type.ctype), one, two)
+        if one.type == NULL:
+            return two.type
+        numbers = IntType | LiteralType | BoolType
+        if isinstance(one.type, numbers) and isinstance(two.type, numbers):
+            if one.type == two.type:
+                return one.type if one.type != LITERAL else INT
+            return self._int_type(self._common(one, two), one, two)
         if isinstance(one.type, RefType) and isinstance(two.type, RefType):
             return RefType(one.type.record, one.type.special or two.type.special,
                            one.type.marker or two.type.marker)
@@ -683,17 +699,31 @@ class Expressions:
             self.emitter.place(first if taken else second)
             return self.lower(then if taken else other)
         self.emitter.place(first)
-        one = self.stable(self.scalar(then))
-        type_ = INT if one.type == LITERAL else one.type
-        temp = self.temp(type_)
-        self.emit(ir.Assign(temp, self.coerce(one, type_, node).expr))
-        self.emitter.goto(done)
+        one = self.scalar(then)
+        temp, middle = self.temp(INT), Label()
+        self.emitter.goto(middle)
         self.emitter.place(second)
         two = self.scalar(other)
+        type_ = self._unify(node, one, two)
+        known = self.emitter.locals[temp.var]
+        self.emitter.locals[temp.var] = replace(known, domain=self._domain(type_, one, two))
         self.emit(ir.Assign(temp, self.coerce(two, type_, node).expr))
+        self.emitter.goto(done)
+        self.emitter.place(middle)
+        self.emit(ir.Assign(temp, self.coerce(one, type_, node).expr))
         self.emitter.goto(done)
         self.emitter.place(done)
         return Op(temp, type_)
+
+    def _domain(self, type_: ScalarType, *values: Op) -> ir.Domain:
+        """What a temporary holds that gets one of some values."""
+        domain = self.context.domain(type_)
+        if isinstance(type_, IntType):
+            constants = [type_.ctype.wrap(value.expr.value) for value in values
+                         if isinstance(value.expr, ir.Const)]
+            domain = replace(domain, low=min([domain.low, *constants]),
+                             high=max([domain.high, *constants]))
+        return domain
 
     # -------------------------------------------- what the statements' layer adds
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from dataclasses import replace
 
 from . import fold, ir
@@ -47,7 +48,7 @@ class Statements(Calls):
         frame.targets = targets
         type_ = self.return_type(function)
         body = function.node.body
-        returns = [n for n in ast.walk(function.node) if isinstance(n, ast.Return)]
+        returns = _returns(function.node)
         frame.direct = len(returns) == 1 and body[-1] is returns[0]
         if not frame.direct and not isinstance(type_, VoidType):
             items = type_.items if isinstance(type_, TupleType) else (type_,)
@@ -426,6 +427,11 @@ class Statements(Calls):
         for slot, op in zip(frame.result, typed, strict=True):
             self.emit(ir.Assign(ir.Local(slot.var), op.expr))
         self.emitter.goto(frame.exit)
+
+
+@functools.cache
+def _returns(function: ast.FunctionDef) -> list[ast.Return]:
+    return [node for node in ast.walk(function) if isinstance(node, ast.Return)]
 
 
 def _has_call(node: ast.expr) -> bool:
