@@ -150,6 +150,7 @@ class Run:
             )
             for scenario in self.scenarios
         ]
+        _ = self.library.source
         events = run_jobs(check_scenario, tasks, self.settings.workers)
         try:
             with closing(events), self._live() as live:

@@ -103,6 +103,7 @@ def coverage(
 ) -> int:
     """Seed lines cited, and statements of the model reached and never reached."""
     library = Library(subject)
+    _ = library.source
     functions = checked_functions(library)
     chosen = [] if cited else library.chosen(names, full=full)
     reached = reach_all(subject, chosen, max_states, workers)

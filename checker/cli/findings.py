@@ -80,6 +80,7 @@ def _rewrite(library: Library, entries: tuple[Finding, ...]) -> int:
     tasks = [
         FindTask(library.subject, scenario) for scenario in library.chosen(names, full=True)
     ] if names else []
+    _ = library.source
     found: dict[tuple[str, str], Trace] = {}
     with closing(run_jobs(find_again, tasks, 2)) as events:
         for event in events:

@@ -62,6 +62,7 @@ class Library:
 
     @property
     def source(self) -> Source:
+        """The model's sources; read once, so that jobs started later all see the same."""
         return _source(self.subject.root, self.subject.package)
 
     @property

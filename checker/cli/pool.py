@@ -53,6 +53,7 @@ def run_jobs(
 ) -> Generator[Progress | Done[Result] | Failed, None, None]:
     """Run the job on every item, at most ``workers`` at a time, and tell what happens.
 
+    What the caller has loaded already, the jobs need not load again where processes fork.
     Closing the iterator ends the jobs that still run.
     """
     context = (

@@ -65,6 +65,7 @@ def races(
     """Accesses of two threads to one field that no lock or ownership keeps apart."""
     library = Library(subject)
     chosen = library.chosen(names, full=full)
+    _ = library.source
     tasks = [RaceTask(subject, scenario, max_states) for scenario in chosen]
     found: dict[int, Races] = {}
     with closing(run_jobs(find_races, tasks, workers)) as events:
