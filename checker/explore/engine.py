@@ -12,6 +12,7 @@ from .interpret import FUEL, Interpreter, State, Violation, fault_message
 from .intervals import Env, analyse
 from .layout import Layout
 from .liveness import Liveness, liveness
+from .predicates import Predicates, predicates
 from .pygen import (
     BLOCKED,
     BLOCKED_DIRTY,
@@ -22,10 +23,8 @@ from .pygen import (
     VIOLATION,
     Checks,
     Leaf,
-    Predicates,
     ThreadCode,
     generate,
-    predicates,
 )
 
 TAKEN, TRIED = 1, 2

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from ..lang import ir
+from . import semantics
 from .errors import InternalError
 from .intervals import Env, Ranges
 from .layout import Slot
@@ -239,3 +241,18 @@ def store(width: int, offset: str, code: str) -> list[str]:
     else:
         start, end = f"(o_:={offset})", f"o_+{width}"
     return [f"v[{start}:{end}]=({code}).to_bytes({width},'little')"]
+
+
+def namespace() -> dict[str, Any]:
+    """What generated code refers to."""
+    scope: dict[str, Any] = {
+        "OutOfBounds": OutOfBounds,
+        "W": set(),
+        "divide": semantics.divide,
+        "modulo": semantics.modulo,
+        "shift_left": semantics.shift_left,
+        "shift_right": semantics.shift_right,
+    }
+    scope.update({f"Z{length}": bytes(length) for length in range(1, 513)})
+    exec(compile(HELPERS, "<helpers>", "exec"), scope)
+    return scope

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..lang import ir
-from . import exprgen, semantics
+from . import exprgen
+from .asking import guarded_reads, only_own
 from .errors import InternalError
-from .exprgen import ExprGen, plus, store
+from .exprgen import ExprGen, namespace, plus, store
 from .intervals import Env, Ranges
 from .layout import Layout, Slot
 
@@ -663,46 +664,6 @@ class ThreadGen:
         return var in owners and only_own(action, var, self.thread.index)
 
 
-def guarded_reads(
-    expr: ir.Expr, guards: tuple[tuple[ir.Expr, bool], ...] = ()
-) -> Iterator[tuple[ir.Shared | ir.ListNext, tuple[tuple[ir.Expr, bool], ...]]]:
-    """The reads of an expression, each with the conditions under which it is made."""
-    if isinstance(expr, ir.Shared | ir.ListNext):
-        yield expr, guards
-    match expr:
-        case ir.Binary("and" | "or", left, right, _):
-            yield from guarded_reads(left, guards)
-            yield from guarded_reads(right, (*guards, (left, expr.op == "and")))
-        case ir.Cond(test, then, other):
-            yield from guarded_reads(test, guards)
-            yield from guarded_reads(then, (*guards, (test, True)))
-            yield from guarded_reads(other, (*guards, (test, False)))
-        case _:
-            for child in ir.children(expr):
-                yield from guarded_reads(child, guards)
-
-
-def only_own(action: ir.Action, var: int, me: int, sets: bool = False) -> bool:
-    """Is the variable only read to compare an element with this thread?
-
-    ``sets``: or to see whether this thread is in a set of threads.
-    """
-    total = own = 0
-    for root in ir.action_reads(action):
-        for expr in ir.walk(root):
-            if isinstance(expr, ir.Shared) and expr.var == var:
-                total += 1
-            if isinstance(expr, ir.Binary) and expr.op in ("==", "!="):
-                for one, two in ((expr.left, expr.right), (expr.right, expr.left)):
-                    if isinstance(one, ir.Shared) and one.var == var:
-                        own += isinstance(two, ir.Const) and two.value == me
-            if sets and isinstance(expr, ir.Binary) and expr.op == "&":
-                for one, two in ((expr.left, expr.right), (expr.right, expr.left)):
-                    if isinstance(one, ir.Shared) and one.var == var:
-                        own += isinstance(two, ir.Const) and two.value == 1 << me
-    return total == own
-
-
 def _runs(mask: int) -> list[tuple[int, int]]:
     """The maximal runs of set bits, as half-open ranges."""
     runs: list[tuple[int, int]] = []
@@ -718,76 +679,6 @@ def _runs(mask: int) -> list[tuple[int, int]]:
     return runs
 
 
-def namespace() -> dict[str, Any]:
-    """What generated code refers to."""
-    scope: dict[str, Any] = {
-        "OutOfBounds": exprgen.OutOfBounds,
-        "W": set(),
-        "divide": semantics.divide,
-        "modulo": semantics.modulo,
-        "shift_left": semantics.shift_left,
-        "shift_right": semantics.shift_right,
-    }
-    scope.update({f"Z{length}": bytes(length) for length in range(1, 513)})
-    exec(compile(exprgen.HELPERS, "<helpers>", "exec"), scope)
-    return scope
-
-
-def _no_locals(expr: ir.Local, gen: ExprGen) -> str:
-    raise InternalError("an invariant reads a local variable")
-
-
-@dataclass(slots=True)
-class Predicates:
-    """The generated predicates of a program over the bytes of a state.
-
-    ``broken`` and ``broken_at_end`` give a bit mask over the invariants that do not hold,
-    ``unseen`` over those that need not hold now; ``witnesses`` has one function each.
-    """
-
-    broken: Callable[[bytes], int]
-    unseen: Callable[[bytes], int]
-    broken_at_end: Callable[[bytes], int]
-    witnesses: list[Callable[[bytes], Any]]
-
-
-def predicates(program: ir.Program, slots: Sequence[Slot]) -> Predicates:
-    """Compile the invariants and witnesses."""
-    ranges = Ranges(program)
-
-    def gen(name: str) -> ExprGen:
-        return ExprGen(program, list(slots), ranges, {}, _no_locals, repr(name))
-
-    lines = ["def broken(v):", " r=0"]
-    for number, invariant in enumerate(program.invariants):
-        if invariant.terminal_only:
-            continue
-        write = gen(invariant.name)
-        always = isinstance(invariant.when, ir.Const) and invariant.when.value
-        when = "" if always else f"{write.test(invariant.when)} and "
-        lines.append(f" if {when}not {write.test(invariant.test)}: r|={1 << number}")
-    lines += [" return r", "def unseen(v):", " r=0"]
-    for number, invariant in enumerate(program.invariants):
-        if not invariant.terminal_only:
-            test = gen(invariant.name).test(invariant.when)
-            lines.append(f" if not {test}: r|={1 << number}")
-    lines += [" return r", "def broken_at_end(v):", " r=0"]
-    for number, invariant in enumerate(program.invariants):
-        test = gen(invariant.name).test(invariant.test)
-        lines.append(f" if not {test}: r|={1 << number}")
-    lines.append(" return r")
-    for number, witness in enumerate(program.witnesses):
-        lines += [f"def w{number}(v):", f" return {gen(witness.name).test(witness.test)}"]
-    scope = namespace()
-    exec(compile("\n".join(lines) + "\n", "<invariants>", "exec"), scope)
-    return Predicates(
-        scope["broken"],
-        scope["unseen"],
-        scope["broken_at_end"],
-        [scope[f"w{number}"] for number in range(len(program.witnesses))],
-    )
-
-
 def generate(
     program: ir.Program,
     layout: Layout,
@@ -801,10 +692,3 @@ def generate(
         ).generate()
         for number in range(len(program.threads))
     ]
-
-
-__all__ = [
-    "BLOCKED", "BLOCKED_DIRTY", "FORK", "GOTO", "MIDBLOCK", "STOP", "VIOLATION",
-    "Checks", "Leaf", "Predicates", "ThreadCode", "ThreadGen", "generate", "predicates",
-
-]  # fmt: skip

@@ -10,50 +10,22 @@ other; a wait inside a block is never false.
 
 from __future__ import annotations
 
-import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..lang import ir
+from .asking import only_own
 from .engine import Engine, Facts, fine_stops
 from .intervals import Ranges
-from .pygen import Checks, only_own
+from .nesting import Lock, in_cycles
+from .probe import every_check, probe
+from .protect import Signature, Signed, conflict, exposed, protect
+from .pygen import Checks
 from .result import Race
 from .search import Search, read_by
 from .units import Lockset, Unit, free_locks, locksets, units, units_of, waits_for_free
 
 RIGHT, LEFT, NON = 1, 2, 4
 
-_WALKS = 60
-_IDLE_WALKS = 8
-_WALK_STEPS = 1500
-
-
-@dataclass(frozen=True, slots=True)
-class Signature:
-    """What decides whether two accesses to a variable are protected from each other.
-
-    ``free``: locks that nobody holds meanwhile.  ``phase``: 2 the record is the thread's, 1 it
-    is the thread's or nobody's, 0 unknown.  ``own``: only asks whether a record is the
-    thread's own, or only changes that between its own and nobody's.
-    """
-
-    thread: int
-    low: int
-    high: int
-    write: bool
-    held: Lockset
-    free: frozenset[tuple[int, int]]
-    phase: int
-    own: bool
-
-
-@dataclass(slots=True)
-class _Signed:
-    """A signature's sites, and what was found about it."""
-
-    sites: list[int] = field(default_factory=list)
-    non: bool = False
-    relies: bool = False
 
 
 @dataclass(slots=True)
@@ -62,7 +34,7 @@ class _UnitClass:
 
     mover: int = 0
     visible: bool = False
-    takes: tuple[tuple[int, int | None], ...] = ()
+    takes: tuple[Lock, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +43,7 @@ class _Arrival:
 
     left: bool
     visible: bool
-    taken: frozenset[tuple[int, int | None]]
+    taken: frozenset[Lock]
 
 
 class Reduction:
@@ -111,7 +83,7 @@ class Reduction:
             {start: self._odd_nodes(number, unit) for start, unit in found.items()}
             for number, found in enumerate(self.units)
         ]
-        self.signatures: dict[int, dict[Signature, _Signed]] = {}
+        self.signatures: dict[int, dict[Signature, Signed]] = {}
         self._news: tuple[int, ...] = ()
         self.stops: list[list[int]] = []
         self.checks: dict[int, Checks] = {}
@@ -186,13 +158,13 @@ class Reduction:
         self.classes = classes
         ordered: set[tuple[int, int]] = set()
         while True:
-            edges: dict[tuple[tuple[int, int | None], tuple[int, int | None]], set[int]] = {}
-            places: dict[tuple[int, int], set[tuple[tuple[int, int | None], ...]]] = {}
+            edges: dict[tuple[Lock, Lock], set[int]] = {}
+            places: dict[tuple[int, int], set[tuple[Lock, ...]]] = {}
             self.stops = [
                 self._cut(thread, classes[thread], ordered, edges, places)
                 for thread in range(len(self.units))
             ]
-            more = _in_cycles(edges, places) - ordered
+            more = in_cycles(edges, places) - ordered
             if not more:
                 break
             ordered |= more
@@ -200,8 +172,8 @@ class Reduction:
 
     def _cut(
         self, number: int, classes: dict[int, _UnitClass], ordered: set[tuple[int, int]],
-        edges: dict[tuple[tuple[int, int | None], tuple[int, int | None]], set[int]],
-        places: dict[tuple[int, int], set[tuple[tuple[int, int | None], ...]]],
+        edges: dict[tuple[Lock, Lock], set[int]],
+        places: dict[tuple[int, int], set[tuple[Lock, ...]]],
     ) -> list[int]:  # fmt: skip
         """The block boundaries of one thread; also the order in which blocks nest locks."""
         found = self.units[number]
@@ -464,11 +436,11 @@ class Reduction:
                         self.free[number].get(node, frozenset()), phase, own,
                     )  # fmt: skip
                     group = self.signatures.setdefault(access.var, {})
-                    group.setdefault(signature, _Signed()).sites.append(node)
+                    group.setdefault(signature, Signed()).sites.append(node)
                     if access.write and self._seen(access.var, self.held[number][node]):
                         non[number, node] = True
         for group in self.signatures.values():
-            _protect(group)
+            protect(group)
             for signature, signed in group.items():
                 if signed.non:
                     for node in signed.sites:
@@ -502,7 +474,7 @@ class Reduction:
         code = self.program.threads[number].code
         result = _UnitClass()
         odd = self._odd[number][unit.start]
-        takes: set[tuple[int, int | None]] = set()
+        takes: set[Lock] = set()
         for node in unit.nodes:
             if (number, node) in non:
                 result.mover |= NON
@@ -570,7 +542,7 @@ class Reduction:
             pairs = list(group.items())
             for at, (one, first) in enumerate(pairs):
                 for two, second in pairs[at + 1 :]:
-                    if not _conflict(one, two) or _exposed(one, two)[:2] != (True, True):
+                    if not conflict(one, two) or exposed(one, two)[:2] != (True, True):
                         continue
                     name = self.program.shared[var].name
                     for a in first.sites:
@@ -589,56 +561,6 @@ class Reduction:
                                 ),
                             )
         return list(found.values())
-
-
-def _conflict(one: Signature, two: Signature) -> bool:
-    return (
-        one.thread != two.thread
-        and (one.write or two.write)
-        and one.low <= two.high
-        and two.low <= one.high
-        and not (one.own and two.own and one.write != two.write)
-    )
-
-
-def _locked(one: Signature, two: Signature) -> bool:
-    """Is there a lock that both hold, one of them exclusively?"""
-    return any(
-        (lock, index, other) in two.held
-        for lock, index, mode in one.held
-        for other in (("w", "r") if mode == "w" else ("w",))
-    )
-
-
-def _excluded(one: Signature, two: Signature) -> bool:
-    """Does the first hold a mutex that must be free for the second?"""
-    return any((lock, index) in two.free for lock, index, mode in one.held if mode == "w")
-
-
-def _exposed(one: Signature, two: Signature) -> tuple[bool, bool, bool]:
-    """Of two conflicting accesses: is the first a non-mover, the second, and by phases?"""
-    if _locked(one, two):
-        return False, False, False
-    if _excluded(one, two):
-        return False, True, False
-    if _excluded(two, one):
-        return True, False, False
-    if one.phase and two.phase and 2 in (one.phase, two.phase):
-        return one.phase < 2, two.phase < 2, True
-    return True, True, False
-
-
-def _protect(group: dict[Signature, _Signed]) -> None:
-    """Mark the signatures that conflict unprotected, and those that rely on phases."""
-    pairs = list(group.items())
-    for at, (one, first) in enumerate(pairs):
-        for two, second in pairs[at + 1 :]:
-            if _conflict(one, two):
-                non_one, non_two, relies = _exposed(one, two)
-                first.non = first.non or non_one
-                second.non = second.non or non_two
-                first.relies = first.relies or relies
-                second.relies = second.relies or relies
 
 
 def _list_capacities(program: ir.Program) -> dict[int, int]:
@@ -666,94 +588,3 @@ def _own_element(action: ir.Action, var: int, me: int) -> bool:
         for access in ir.accesses(action)
         if access.var == var
     )
-
-
-def _in_cycles(
-    edges: dict[tuple[tuple[int, int | None], tuple[int, int | None]], set[int]],
-    places: dict[tuple[int, int], set[tuple[tuple[int, int | None], ...]]],
-) -> set[tuple[int, int]]:
-    """The acquisitions whose nesting is part of a cycle in the order of locks."""
-    vague = {lock for pair in edges for lock, index in pair if index is None}
-
-    def name(lock: tuple[int, int | None]) -> tuple[int, int | None]:
-        return (lock[0], None) if lock[0] in vague else lock
-
-    after: dict[tuple[int, int | None], set[tuple[int, int | None]]] = {}
-    for one, two in edges:
-        after.setdefault(name(one), set()).add(name(two))
-
-    def reaches(start: tuple[int, int | None], goal: tuple[int, int | None]) -> bool:
-        seen = {start}
-        todo = [start]
-        while todo:
-            lock = todo.pop()
-            if lock == goal:
-                return True
-            for other in after.get(lock, ()):
-                if other not in seen:
-                    seen.add(other)
-                    todo.append(other)
-        return False
-
-    return {
-        place
-        for place, pairs in places.items()
-        if any(reaches(name(pair[1]), name(pair[0])) for pair in pairs)
-    }
-
-
-def every_check(program: ir.Program) -> dict[int, Checks]:
-    """Checks of every access and store that some phase has a say in."""
-    phases = {var.phase for var in program.shared if var.phase is not None}
-    ruling = {var for phase in phases for var in (phase.owner, phase.via) if var is not None}
-    checks: dict[int, Checks] = {}
-    for number, thread in enumerate(program.threads):
-        sites: set[int] = set()
-        owners: set[int] = set()
-        for node, instr in enumerate(thread.code):
-            for access in ir.accesses(instr.action):
-                if program.shared[access.var].phase is not None:
-                    sites.add(node)
-                if access.write and access.var in ruling:
-                    owners.add(node)
-        checks[number] = Checks(frozenset(sites), frozenset(owners))
-    return checks
-
-
-def probe(engine: Engine) -> list[set[int]]:
-    """A first guess at the code that can be reached: what random walks execute.
-
-    The walks are the same every time.  Code that they miss is found by the search itself.
-    """
-    count = len(engine.threads)
-    marks = [code.new_marks() for code in engine.threads]
-    spots = [
-        own.pc
-        for own, thread in zip(engine.layout.threads, engine.program.threads, strict=True)
-        if not thread.daemon
-    ]
-    starts = engine.initial()
-    chance = random.Random(1)
-    idle = 0
-    for _ in range(_WALKS):
-        before = sum(map(sum, marks))
-        state = chance.choice(starts)
-        turn = chance.randrange(count)
-        for _ in range(_WALK_STEPS):
-            if not any(pc.load(state) for pc in spots):
-                break
-            if chance.random() < 0.3:
-                turn = chance.randrange(count)
-            for thread in [*range(turn, count), *range(turn)]:
-                outcomes = engine.outcomes(state, thread, marks[thread])
-                after = [o.after for o in outcomes if o.after is not None]
-                if after:
-                    turn = thread
-                    state = chance.choice(after)
-                    break
-            else:
-                break
-        idle = 0 if sum(map(sum, marks)) > before else idle + 1
-        if idle == _IDLE_WALKS:
-            break
-    return [engine.tried(thread, mark) for thread, mark in enumerate(marks)]
