@@ -15,8 +15,6 @@ _ARITHMETIC: dict[str, Callable[[int, int], int]] = {
     "+": operator.add,
     "-": operator.sub,
     "*": operator.mul,
-    "<<": operator.lshift,
-    ">>": operator.rshift,
     "&": operator.and_,
     "|": operator.or_,
     "^": operator.xor,
@@ -40,6 +38,13 @@ def truncated_quotient(left: int, right: int) -> int:
     return quotient if (left < 0) == (right < 0) else -quotient
 
 
+def shifted(op: str, left: int, right: int, bits: int) -> int:
+    """A shift before wrapping; one that C leaves undefined drops every bit but the sign."""
+    if op == ">>":
+        return left >> (right if 0 <= right < bits else bits)
+    return left << right if 0 <= right < bits else 0
+
+
 def apply(op: str, left: int, right: int, ctype: ir.CType) -> int:
     """The value of a binary operation on two values; the one definition of IR arithmetic."""
     if op in _COMPARISON:
@@ -48,6 +53,8 @@ def apply(op: str, left: int, right: int, ctype: ir.CType) -> int:
         return int(bool(left) and bool(right))
     if op == "or":
         return int(bool(left) or bool(right))
+    if op in ("<<", ">>"):
+        return ctype.wrap(shifted(op, left, right, ctype.bits))
     if op == "//":
         return ctype.wrap(truncated_quotient(left, right))
     if op == "%":
