@@ -9,9 +9,9 @@ from typing import TypeAlias
 
 from . import fold, ir
 from .context import Context
-from .errors import ModelError
+from .errors import ModelError, SpecError
 from .expressions import Frame
-from .source import Function, Module, Source
+from .source import Class, Function, Module, Source
 from .statements import Statements
 from .types import (
     BOOL,
@@ -71,10 +71,6 @@ class ProgramSpec:
     witnesses: tuple[str, ...] = ()
 
 
-class SpecError(ValueError):
-    """A call or name in a scenario that the model does not have; says what was expected."""
-
-
 def find(source: Source, kind: str, name: str) -> Function:
     """The function of a kind by name.  Raises SpecError naming the known ones."""
     known = {function.name: function for function in source.functions(kind)}
@@ -128,9 +124,9 @@ def property_names(source: Source) -> list[str]:
     """The names of all invariants and checks of a model."""
     names = {invariant_name(function) for function in source.functions("invariant")}
     for module in source.modules.values():
-        for function in module.symbols.values():
-            if isinstance(function, Function):
-                for node in ast.walk(function.node):
+        for symbol in module.symbols.values():
+            if isinstance(symbol, Function | Class):
+                for node in ast.walk(symbol.node):
                     match node:
                         case ast.Call(ast.Name("check"), [ast.Constant(str(name)), *_]):
                             names.add(name)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from . import ir
-from .errors import ModelError
+from .errors import ModelError, SpecError
 from .source import Class, Definition, Function, Import, Module, Source, Symbol
 from .types import (
     BOOL,
@@ -121,11 +121,13 @@ class Context:
             raise definition.module.error(call, f"parameter {name}: default=, low= and high= "
                                                 "are needed")
         value = self.given.get(name, options["default"])
-        if not options["low"] <= value <= options["high"]:
-            raise definition.module.error(
-                call,
-                f"parameter {name}: {value} is outside {options['low']}..{options['high']}",
-            )
+        low, high = options["low"], options["high"]
+        if not low <= value <= high:
+            if name in self.given:
+                raise SpecError(f"parameters.{name} = {value}: expected a number from {low} to "
+                                f"{high}")
+            raise definition.module.error(call, f"parameter {name}: {value} is outside {low} to "
+                                                f"{high}")
         self.parameters[name] = value
         return value
 

@@ -11,6 +11,10 @@ class ModelError(Exception):
         self.file, self.line, self.message = file, line, message
 
 
+class SpecError(ValueError):
+    """A call, name or number in a scenario that the model does not have; says what it expected."""
+
+
 class ScenarioError(Exception):
     """A scenario that cannot be used: the file, the key, and what was expected."""
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import pytest
-from genfscheck.checker.lang.errors import ModelError
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
+
+from genfscheck.checker.lang.errors import ModelError
 
 from .helpers import program
 from .running import finished
