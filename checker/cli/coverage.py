@@ -52,12 +52,13 @@ class Reached:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """A statement of the model that nothing executed."""
+    """A statement of the model that nothing executed; ``reason`` where that is known to be so."""
 
     file: str
     line: int
     text: str
     cites: tuple[int, ...]
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,14 @@ class Checked:
     first: int
     last: int
     exempt: tuple[tuple[str, tuple[int, ...]], ...] = ()
+    unreachable: tuple[tuple[str, tuple[int, ...]], ...] = ()
+
+    def reason(self, cites: tuple[int, ...]) -> str:
+        """Why nothing can reach a statement that cites these lines; empty if it is not known."""
+        for reason, lines in self.unreachable:
+            if cites and set(cites) <= set(lines):
+                return reason
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +91,12 @@ class FunctionCoverage:
     uncited: tuple[int, ...]
     reached: tuple[int, ...]
     missed: tuple[Missed, ...]
+
+    @property
+    def refuted(self) -> tuple[int, ...]:
+        """Lines that the table calls unreachable and that were reached all the same."""
+        named = {line for _, lines in self.function.unreachable for line in lines}
+        return tuple(sorted(named & set(self.reached)))
 
 
 @click.command()
@@ -172,21 +187,30 @@ def checked_functions(library: Library) -> list[Checked]:
 def _checked(path: Path, name: str, table: Fields) -> Checked:
     lines = parse_ranges(table, "range", table.string("range"))
     parse_open = table.integers("open", [])
-    reasons = table.table("exempt", {})
-    exempt = [
-        (reason, parse_ranges(reasons, reason, reasons.string(reason)))
-        for reason in reasons.keys()
-    ]
+    exempt = _reasons(table, "exempt", name, lines)
+    unreachable = _reasons(table, "unreachable", name, lines)
     table.done()
     if parse_open:
         exempt.append(("open", parse_open))
-    for reason, excused in exempt:
-        outside = [line for line in excused if not lines[0] <= line <= lines[-1]]
+    return Checked(name, lines[0], lines[-1], tuple(exempt), tuple(unreachable))
+
+
+def _reasons(
+    table: Fields, key: str, name: str, lines: tuple[int, ...]
+) -> list[tuple[str, tuple[int, ...]]]:
+    """A table from reasons to lines of the function."""
+    reasons = table.table(key, {})
+    found = [
+        (reason, parse_ranges(reasons, reason, reasons.string(reason)))
+        for reason in reasons.keys()
+    ]
+    for reason, listed in found:
+        outside = [line for line in listed if not lines[0] <= line <= lines[-1]]
         if outside:
             raise reasons.error(
                 reason, f"expected lines of {name}, {lines[0]}-{lines[-1]}, found {outside[0]}"
             )
-    return Checked(name, lines[0], lines[-1], tuple(exempt))
+    return found
 
 
 def parse_ranges(fields: Fields, key: str, text: str) -> tuple[int, ...]:
@@ -227,15 +251,36 @@ def function_coverage(
         tuple(sorted(cited)),
         tuple(sorted(set(inside) - cited - excused)),
         tuple(sorted(cited & lines)),
-        tuple(missed for function in encoding for missed in _missed(function, executed)),
+        tuple(
+            missed for function in encoding for missed in _missed(function, checked, executed)
+        ),
     )
 
 
 def _statements(function: Function) -> Iterator[ast.stmt]:
-    for node in ast.walk(function.node):
-        if isinstance(node, ast.stmt) and node is not function.node:
-            if not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
-                yield node
+    """The statements of a routine as the checked revision has them: no fix's."""
+    yield from _inside(function.node.body)
+
+
+def _inside(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
+    for node in body:
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            continue
+        fix = isinstance(node, ast.If) and _is_fix(node.test)
+        if not fix:
+            yield node
+            yield from _inside(getattr(node, "body", ()))
+        yield from _inside(getattr(node, "orelse", ()))
+
+
+def _is_fix(test: ast.expr) -> bool:
+    """Does the condition hold only with a fix switched on?"""
+    match test:
+        case ast.Call(ast.Name("fixed")):
+            return True
+        case ast.BoolOp(ast.And(), values):
+            return any(_is_fix(value) for value in values)
+    return False
 
 
 def _cited(function: Function) -> Iterable[int]:
@@ -243,13 +288,15 @@ def _cited(function: Function) -> Iterable[int]:
         yield from function.module.cited(statement)
 
 
-def _missed(function: Function, executed: frozenset[tuple[str, int]]) -> Iterator[Missed]:
+def _missed(
+    function: Function, checked: Checked, executed: frozenset[tuple[str, int]]
+) -> Iterator[Missed]:
     file = function.module.file
     for statement in sorted(_statements(function), key=lambda node: node.lineno):
         if (file, statement.lineno) not in executed:
             text = ast.unparse(statement).splitlines()[0]
             cites = function.module.cited(statement)
-            yield Missed(file, statement.lineno, text, cites)
+            yield Missed(file, statement.lineno, text, cites, checked.reason(cites))
 
 
 # ------------------------------------------------------------------------------- printing
@@ -277,16 +324,23 @@ def _print(table: Sequence[FunctionCoverage], *, explored: bool) -> None:
     console.print(shown)
     if not explored:
         return
-    console.print("\nstatements of the model that nothing reached")
-    count = 0
+    for heading, known in (("that nothing reached", False), ("that nothing can reach", True)):
+        console.print(f"\nstatements of the model {heading}")
+        shown_any = False
+        for missed in (one for entry in table for one in entry.missed):
+            if bool(missed.reason) == known:
+                shown_any = True
+                place = f"{missed.file}:{missed.line}  [{line_ranges(missed.cites)}]"
+                why = f"  ({missed.reason})" if known else ""
+                console.print(f"  {place}  {missed.text}{why}", markup=False)
+        if not shown_any:
+            console.print("  none")
     for entry in table:
-        for missed in entry.missed:
-            count += 1
+        if entry.refuted:
             console.print(
-                f"  {missed.file}:{missed.line}  [{line_ranges(missed.cites)}]  {missed.text}",
-                markup=False,
+                f"{entry.function.name}: called unreachable, and reached: "
+                f"{line_ranges(entry.refuted)}"
             )
-    console.print(f"{count} never reached" if count else "  none")
 
 
 def _as_json(entry: FunctionCoverage) -> dict[str, object]:
@@ -305,6 +359,7 @@ def _as_json(entry: FunctionCoverage) -> dict[str, object]:
                 "line": missed.line,
                 "text": missed.text,
                 "cites": list(missed.cites),
+                "reason": missed.reason,
             }
             for missed in entry.missed
         ],

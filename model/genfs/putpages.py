@@ -49,6 +49,7 @@ from ..kernel.types import (
     PAGE_SIZE,
     PG,
     PGO,
+    RWMAP,
     TREE_PENALTY,
     UFP,
     VI,
@@ -60,7 +61,7 @@ from ..kernel.types import (
     off_t,
 )
 from .constants import MAXPAGES, MNT_NODEVMTIME, V_TYPE, VBLK, Cluster, trunc_page
-from .gop_write import genfs_gop_write
+from .gop_write import genfs_gop_write, genfs_gop_write_rwmap
 
 
 @routine(seed=(746, 758))
@@ -308,7 +309,10 @@ def _scan(
             if fixed("count-before-unlock"):  # 1121
                 vp.v_numoutput += 2  # 1121
             mutex_exit(vp.interlock)  # 1121
-            error = genfs_gop_write(vp, pgs, npages, flags, pagedaemon)  # 1122
+            if RWMAP:  # 1122
+                error = genfs_gop_write_rwmap(vp, pgs, npages, flags, pagedaemon)  # 1122
+            else:
+                error = genfs_gop_write(vp, pgs, npages, flags, pagedaemon)  # 1122
             mutex_enter(vp.interlock)  # 1123
             if by_list:  # 1124
                 pg = vp.memq.next(curmp)  # 1125

@@ -39,6 +39,9 @@ WAPBL: Final = parameter("WAPBL", default=0, low=0, high=1, doc="journalled moun
 METADATA: Final = parameter(
     "METADATA", default=0, low=0, high=1, doc="allocation dirties metadata buffers of the vnode"
 )
+RWMAP: Final = parameter(
+    "RWMAP", default=0, low=0, high=1, doc="GOP_WRITE is the function that maps for reading"
+)
 SHOULD_YIELD: Final = parameter(
     "SHOULD_YIELD", default=0, low=0, high=1, doc="SPCF_SHOULDYIELD may be seen"
 )
