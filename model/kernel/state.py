@@ -72,8 +72,8 @@ class Vnode:
     v_size: off_t
     v_writesize: off_t
     i_size: off_t
-    v_numoutput: counter
-    v_iflag: VI
+    v_numoutput: Annotated[counter, no_lost_update("claim-8-counters")]
+    v_iflag: Annotated[VI, no_lost_update("claim-2-flags")]
     v_mapped: bool  # VV_MAPPED
     dirtyblk: bool  # LIST_FIRST(v_dirtyblkhd) != NULL
     v_cv: WaitQueue
@@ -81,7 +81,7 @@ class Vnode:
     memq: Annotated[List[PageOrMarker], size("MEMQ_CAP")]
     tree: Annotated[Array[Page], size("FILE_PAGES")]
     g_glock: RWLock
-    g_dirtygen: counter
+    g_dirtygen: Annotated[counter, no_lost_update("claim-8-counters")]
     bmap: Annotated[Array[daddr_t], size("FILE_BLOCKS"), initial(-1)]
     # Reclaimed, so that its operations do nothing; and how many threads are in the midst of one.
     dead: bool
