@@ -109,7 +109,9 @@ def parse(text: str, file: str) -> Scenario:
         if not isinstance(value, int) or isinstance(value, bool):
             raise ScenarioError(file, f"parameters.{key}", f"expected a number, found "
                                                            f"{_shown(value)}")
-    properties = reader.take("properties", list, "a list of property names", None)
+    properties: tuple[str, ...] | None = None
+    if "properties" in table:
+        properties = reader.take_list("properties", str, "names of properties")
     possible = _Reader(file, reader.take("possible", dict, "a table", {}), "possible")
     lines = possible.take_list("lines", int, "line numbers")
     states = possible.take_list("states", str, "names of witnesses")
@@ -123,7 +125,7 @@ def parse(text: str, file: str) -> Scenario:
         parameters,
         _setup(reader),
         _threads(reader),
-        None if properties is None else tuple(str(item) for item in properties),
+        properties,
         lines,
         states,
         hashlib.sha256(text.encode()).hexdigest()[:16],

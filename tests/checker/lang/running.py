@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 from genfscheck.checker.explore.interpret import ENDED, Interpreter, State, StepResult, Violation
+from genfscheck.checker.explore.layout import Layout
+from genfscheck.checker.explore.result import Result
 from genfscheck.checker.lang import ir
 
 
@@ -62,3 +66,42 @@ def failure(program: ir.Program) -> str:
     run = Run(program)
     run.finish()
     return run.violation.property if run.violation else ""
+
+
+@dataclass
+class Everything:
+    """All that can be reached by fine steps."""
+
+    states: set[State]
+    failed: set[str] = field(default_factory=set)
+    terminal: set[State] = field(default_factory=set)
+
+
+def everything(program: ir.Program) -> Everything:
+    """Search all fine states with the interpreter."""
+    interpreter = Interpreter(program)
+    found = Everything(set(interpreter.run_setup()))
+    todo = list(found.states)
+    while todo:
+        state = todo.pop()
+        ways = [
+            way
+            for thread in range(len(program.threads))
+            for way in interpreter.fine_step(state, thread)
+        ]
+        if not ways:
+            found.terminal.add(state)
+        for way in ways:
+            if way.violation is not None:
+                found.failed.add(way.violation.property)
+            elif way.state is not None and way.state not in found.states:
+                found.states.add(way.state)
+                todo.append(way.state)
+    return found
+
+
+def kept(program: ir.Program, result: Result) -> set[State]:
+    """The states that a search kept."""
+    assert result.kept is not None
+    layout = Layout(program, result.stops)
+    return {layout.decode(state) for state in result.kept}
