@@ -28,7 +28,7 @@ class Names:
         return name if self._records.get(pool) == 1 else f"{name}{index}"
 
     def element(self, var: int, element: int) -> str:
-        """One element of a shared variable, such as ``page1.flags`` or ``vnode.tree[2]``."""
+        """One element of a shared variable, such as ``box1.flags`` or ``shelf.books[2]``."""
         shared = self.program.shared[var]
         pool, dot, name = shared.name.partition(".")
         record, inner = divmod(element, max(shared.width, 1))
