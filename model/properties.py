@@ -60,7 +60,7 @@ def busy_means_one_owner() -> bool:
 
 @invariant("claim-2-flags", when=unlocked, quiet=("vnodes.interlock",))
 def flags_are_legal() -> bool:
-    """RELEASED, PAGEOUT, FAKE and WANTED need BUSY; FAKE has no mapping; RDONLY none for writing."""
+    """RELEASED, PAGEOUT, FAKE, WANTED need BUSY; FAKE has no mapping, RDONLY none for writing."""
     return all(
         (
             (pg.flags & (PG.RELEASED | PG.PAGEOUT | PG.FAKE | PG.WANTED)) == 0
@@ -155,7 +155,7 @@ def over_hole(vp: Vnode, u: off_t) -> bool:
 
 @invariant("claim-10-rdonly", when=unlocked, quiet=("vnodes.interlock",))
 def holes_are_guarded() -> bool:
-    """A valid page at rest over a hole is RDONLY, or has no writable mapping and no unsaved store."""
+    """A valid page over a hole is RDONLY, or has no writable mapping and no unsaved store."""
     return all(
         not over_hole(vp, u)
         or unfinished(vp, u)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from . import fold, ir
 from .emit import Label
-from .expressions import Expressions, Frame
+from .expressions import Expressions, Frame, Mode
 from .source import PRIMITIVES, Function
 from .types import (
     BOOL,
@@ -18,6 +18,7 @@ from .types import (
     VOID,
     ArrayType,
     FlagsType,
+    IntType,
     ListType,
     RefType,
     StructType,
@@ -132,7 +133,7 @@ class Calls(Expressions):
         op = self.scalar(value)
         if not isinstance(type_, SCALARS):
             raise self.error(node, f"cannot cast to {describe(type_)}")
-        if isinstance(op.type, RefType) and isinstance(type_, RefType):
+        if isinstance(op.type, RefType) and isinstance(type_, RefType | IntType):
             return Op(op.expr, type_)
         return self.coerce(op, type_, node)
 
@@ -437,7 +438,9 @@ class Calls(Expressions):
         frame = self.enter(function, values)
         if function.kind == "pure":
             return self._inline_pure(function, frame)
-        mode = "atomic" if function.kind == "atomic" or self.mode == "atomic" else "step"
+        mode: Mode = (
+            "atomic" if function.kind == "atomic" or self.mode == "atomic" else "step"
+        )
         with self.in_mode(mode):
             if mode == "atomic":
                 with self.emitter.region():

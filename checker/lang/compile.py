@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from . import fold, ir
-from .context import Context
+from .context import Context, text_of
 from .errors import ModelError, SpecError
 from .expressions import Frame
 from .source import Class, Function, Module, Source
@@ -293,7 +293,7 @@ def _quiet(context: Context, function: Function) -> tuple[tuple[int, int], ...]:
         raise function.module.error(function.node, "quiet= is a tuple of names in quotes")
     found: list[tuple[int, int]] = []
     for item in option.elts:
-        name = item.value if isinstance(item, ast.Constant) else ""
+        name = text_of(item)
         var = context.var_ids.get(f"{name}.owner")
         if var is None:
             raise function.module.error(function.node, f"quiet: {name} is not a mutex")

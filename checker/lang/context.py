@@ -12,6 +12,7 @@ from .source import Class, Definition, Function, Import, Module, Source, Symbol
 from .types import (
     BOOL,
     INT,
+    SCALARS,
     VOID,
     ArrayType,
     BoolType,
@@ -26,6 +27,7 @@ from .types import (
     StructType,
     TupleType,
     Type,
+    VoidType,
     describe,
 )
 from .values import Field, PoolInfo
@@ -44,6 +46,11 @@ _STRUCTS: dict[str, tuple[tuple[str, ScalarType], ...]] = {
     ),
     "WaitQueue": (),
 }
+
+
+def text_of(node: ast.expr | None) -> str:
+    """The text of a constant in quotes; empty for anything else."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 @dataclass(slots=True)
@@ -266,7 +273,7 @@ class Context:
                 inner, _ = self.resolve_type(module, element)
                 if length is None:
                     raise module.error(node, "an array needs size(...)")
-                if isinstance(inner, StructType | ArrayType | ListType | TupleType | type(VOID)):
+                if not isinstance(inner, SCALARS):
                     raise module.error(node, "arrays hold scalars")
                 return ArrayType(inner, length), options
             case ast.Subscript(ast.Name("List"), element):
@@ -367,21 +374,21 @@ class Context:
             raise module.error(node, f"{record} is not a record")
         if record in self.pool_of:
             raise module.error(node, f"record {record} has a pool already: one for each record")
-        live, specials, markers = "", (), 0
+        live, markers = "", 0
+        specials: tuple[str, ...] = ()
         fields: tuple[tuple[str, int], ...] = ()
         for keyword in keywords:
             match keyword:
                 case ast.keyword("live", ast.Constant(str(value))):
                     live = value
                 case ast.keyword("specials", ast.Tuple(items)):
-                    specials = tuple(i.value for i in items if isinstance(i, ast.Constant))
+                    specials = tuple(text_of(item) for item in items)
                 case ast.keyword("markers", value):
                     markers = self.constant(module, value)
                 case ast.keyword("marker_fields", ast.Dict(keys, values)):
                     fields = tuple(
-                        (key.value, self.constant(module, value))
+                        (text_of(key), self.constant(module, value))
                         for key, value in zip(keys, values, strict=True)
-                        if isinstance(key, ast.Constant)
                     )
                 case _:
                     raise module.error(node, f"unknown option {keyword.arg} of Pool")
@@ -393,9 +400,7 @@ class Context:
     def _declare_rule(self, module: Module, call: ast.Call) -> None:
         match call:
             case ast.Call(ast.Name("exclusive"), [ast.Name(record)], keywords):
-                given = {
-                    k.arg: k.value.value for k in keywords if isinstance(k.value, ast.Constant)
-                }
+                given = {keyword.arg: text_of(keyword.value) for keyword in keywords}
                 self.rules.append(
                     ExclusiveRule(record, given.get("owner", ""), given.get("guard", ""),
                                   module, call)
@@ -469,12 +474,11 @@ class Context:
                 type_, options = self.resolve_type(symbol.module, annotation)
                 if isinstance(type_, StructType):
                     result[name] = Field(name, type_.name, options.ghost)
-                elif isinstance(type_, TupleType) or type_ == VOID:
+                elif isinstance(type_, TupleType | VoidType):
                     raise symbol.module.error(annotation, f"{name}: no such field type")
                 else:
                     result[name] = Field(
-                        name, type_, options.ghost, options.initial,  # type: ignore[arg-type]
-                        options.no_lost_update,
+                        name, type_, options.ghost, options.initial, options.no_lost_update
                     )
             self.fields[record] = result
         return self.fields[record]

@@ -23,6 +23,7 @@ from .types import (
     INT,
     LITERAL,
     NULL,
+    SCALARS,
     ArrayType,
     BoolType,
     EnumType,
@@ -33,7 +34,6 @@ from .types import (
     NullType,
     RefType,
     ScalarType,
-    SCALARS,
     StructType,
     Type,
     ctype_of,
@@ -651,7 +651,7 @@ class Expressions:
                     self.emitter.place(onward)
                 self.branch(values[-1], then, other)
                 return
-            case ast.Call(ast.Name(name)) if self.mode != "pure":
+            case ast.Call(ast.Name()) if self.mode != "pure":
                 function = self.lower(node.func)
                 if isinstance(function, Word):
                     function = self.primitive(function.name) or function

@@ -10,8 +10,23 @@ from __future__ import annotations
 from typing import Annotated, TypeAlias
 
 from .prelude import (
-    NOBODY, RW, CInt, Mutex, RWLock, Thread, WaitQueue, atomic, check, choose, me, nthreads,
-    pure, routine, threads, wait_until,
+    NOBODY,
+    RW,
+    CInt,
+    Mutex,
+    RWLock,
+    Thread,
+    WaitQueue,
+    atomic,
+    cast,
+    check,
+    choose,
+    me,
+    nthreads,
+    pure,
+    routine,
+    threads,
+    wait_until,
 )  # fmt: skip
 from .prelude import _effect as effect
 from .prelude import _queue_id as queue_id
@@ -51,7 +66,7 @@ def mutex_owned(m: Mutex) -> bool:
 
 @pure
 def _bit(thread: Thread) -> ThreadSet:
-    return 1 << int(thread)
+    return 1 << cast(int, thread)
 
 
 @pure

@@ -66,7 +66,8 @@ class Printer:
                 return f"check {name}: {self.expr(test)} ({message})"
             case ir.ListInsert(ref, where, node, anchor):
                 behind = f" {self.expr(anchor)}" if anchor is not None else ""
-                return f"insert {self.expr(node)} {where}{behind} in {self.variable(ref.var, ref.base)}"
+                place = self.variable(ref.var, ref.base)
+                return f"insert {self.expr(node)} {where}{behind} in {place}"
             case ir.ListRemove(ref, node):
                 return f"remove {self.expr(node)} from {self.variable(ref.var, ref.base)}"
             case ir.Nop():
