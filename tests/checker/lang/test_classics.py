@@ -17,6 +17,7 @@ from genfscheck.checker.explore.result import Result
 from genfscheck.checker.lang import ir
 
 from .helpers import program
+from .running import Run
 
 State = tuple[Any, ...]
 
@@ -438,6 +439,39 @@ def test_rwlock(actors: str, size: tuple[int, int]) -> None:
     assert result.verdict == "holds"
     assert (result.witnesses["together"] is not None) == (actors.count("r") == 2)
     assert size_of(result) == rwlock_by_hand(tuple(a == "w" for a in actors)) == size
+
+
+def holders(run: Run) -> str:
+    """Who holds the lock: ``w`` with a thread, or ``r`` with a set of threads as bits."""
+    if run.value("shelf.lock.writer") != len(run.program.threads):
+        return f"w{run.value('shelf.lock.writer')}"
+    return f"r{run.value('shelf.lock.readers')}"
+
+
+def test_rwlock_hands_over_in_order() -> None:
+    """Who waits: a writer keeps readers out, a writer's end admits them all, then the writers."""
+    run = Run(program(RWLOCK, "reader", "writer", "reader", "writer", "reader"))
+    run.step(0)
+    assert holders(run) == "r1"
+    for arriving in (1, 2, 3, 4):  # reader 2 could share the lock if no writer waited
+        run.step(arriving)
+        assert holders(run) == "r1"
+        assert run.ways(arriving) == []
+    run.step(0)
+    exits = run.ways(0)  # the last reader hands over to either of the writers
+    assert [exit_.choices for exit_ in exits] == [(0,), (1,)]
+    run.step(0, choice=1)
+    assert (run.ended(0), holders(run)) == (True, "w3")
+    assert [bool(run.ways(thread)) for thread in (1, 2, 3, 4)] == [False, False, True, False]
+    run.finish(3)
+    assert holders(run) == "r20"  # all readers before the other writer
+    run.finish(2)
+    assert (holders(run), run.ways(1)) == ("r16", [])
+    run.finish(4)
+    assert holders(run) == "w1"
+    run.finish(1)
+    assert holders(run) == "r0"
+    assert all(run.ended(thread) for thread in range(5))
 
 
 SOMETIMES = """

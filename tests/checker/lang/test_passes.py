@@ -57,7 +57,7 @@ def same(model: ir.Program) -> None:
         assert ends(changed) == (failed, reached, left)
         assert reduced_ends(changed) == (failed, left)
     verdicts = {
-        explore(each, granularity=granularity).verdict  # type: ignore[arg-type]
+        explore(each, granularity=granularity).verdict
         for each in (model, prepare(model))
         for granularity in ("fine", "reduced")
     }
@@ -137,12 +137,12 @@ def start() -> None:
 
 @invariant("looked")
 def looked() -> bool:
-    return w.looked_at < 3
+    return w.looked_at < 2
 """
 
 
 @st.composite
-def statements(draw: st.DrawFn, indent: str, depth: int, held: bool = False) -> str:
+def statements(draw: st.DrawFn, indent: str, depth: int, held: tuple[int, ...] = ()) -> str:
     number = draw(st.integers(0, 1))
     simple = [
         "w.x = w.y", "w.y = next_(w.x, a)", "w.x = next_(w.y, 1)", "a = w.x", "b = a", "b = 1",
@@ -150,11 +150,11 @@ def statements(draw: st.DrawFn, indent: str, depth: int, held: bool = False) -> 
         "w.open = not w.open", "a = find(b)", f"cells[{number}].v = a", "a = cells[b % 2].v",
         f"a = cells[{number}].near.v", f"cells[{number}].near.v = b",
         "a = choose(2, 'either')", "a = w.constant", f"a = cells[{number}].never",
-        "check('not-three', a + b < 4)", "w.unseen += 0", "a = (a + b) % 3",
+        "check('small', a + b < 3)", "w.unseen += 0", "a = (a + b) % 3", "w.x += 1",
     ]  # fmt: skip
-    kinds = ["simple"] * 5 + (["if", "for", "lock", "while"] if depth else [])
+    kinds = ["simple"] * 5 + (["if", "for", "lock", "lock", "lock", "while"] if depth else [])
     lines = []
-    for _ in range(draw(st.integers(1, 3))):
+    for _ in range(draw(st.integers(2, 3))):
         kind = draw(st.sampled_from(kinds))
         deeper = indent + "    "
         if kind == "simple":
@@ -176,9 +176,9 @@ def statements(draw: st.DrawFn, indent: str, depth: int, held: bool = False) -> 
         elif kind == "while":
             inner = draw(statements(deeper, 0, held))
             lines.append(f"{indent}c = 1\n{indent}while c > 0:\n{deeper}c -= 1\n{inner}")
-        elif not held:
+        elif number not in held:
             lock = f"cells[{number}].lock"
-            inner = draw(statements(indent, depth - 1, True))
+            inner = draw(statements(indent, depth - 1, (*held, number)))
             lines.append(f"{indent}mutex_enter({lock})\n{inner}\n{indent}mutex_exit({lock})")
     return "\n".join(lines) or f"{indent}pass"
 
@@ -187,7 +187,7 @@ def statements(draw: st.DrawFn, indent: str, depth: int, held: bool = False) -> 
 def models(draw: st.DrawFn) -> str:
     text = WORLD
     for name in ("one", "two"):
-        body = draw(statements("    ", 2))
+        body = draw(statements("    ", 3))
         text += f"\n@actor\ndef {name}(k: small) -> None:\n"
         text += f"    a: small = 0\n    b: small = k\n    c: small = 0\n    c = 0\n{body}\n"
         text += "    w.y = (a + b) % 3\n"

@@ -335,7 +335,7 @@ def test_failure(body: str, name: str) -> None:
     model = actor(body)
     assert failure(model) == name
     for granularity in ("fine", "reduced"):
-        result = explore(model, granularity=granularity)  # type: ignore[arg-type]
+        result = explore(model, granularity=granularity)
         assert [found.property for found in result.violations] == [name]
 
 
@@ -396,7 +396,7 @@ def six() -> bool:
 def test_no_lost_update() -> None:
     for granularity in ("fine", "reduced"):
         model = program(UPDATED.replace("return c.n < 0", "return True"), "add", "add")
-        result = explore(model, granularity=granularity)  # type: ignore[arg-type]
+        result = explore(model, granularity=granularity)
         assert [found.property for found in result.violations] == ["updates"]
     assert explore(program(UPDATED.replace("c.n < 0", "True"), "add")).verdict == "holds"
 
