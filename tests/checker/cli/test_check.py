@@ -10,10 +10,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from genfscheck.checker.cli import work
 
 TOY = Path(__file__).with_name("toy")
 Command = Callable[..., Any]
@@ -170,3 +173,32 @@ def test_interrupt_keeps_the_results_so_far(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "out.json").read_text())
     assert report["interrupted"] is True
     assert [entry["verdict"] for entry in report["results"]] == ["holds", "inconclusive"]
+
+
+@pytest.mark.parametrize("corruption", ["choices", "thread", "dropped"])
+def test_a_corrupt_counterexample_is_never_shown(
+    command: Command, monkeypatch: pytest.MonkeyPatch, corruption: str
+) -> None:
+    """An engine that reports what the model does not do: an internal error, no violation."""
+    real = work.expand
+
+    def corrupt(*arguments: Any) -> Any:
+        trace = real(*arguments)
+        first, *rest = trace.steps
+        match corruption:
+            case "choices":
+                steps = (replace(first, choices=(0,)), *rest)
+            case "thread":
+                steps = (replace(first, thread=1 - first.thread), *rest)
+            case _:
+                steps = tuple(rest)
+        return replace(trace, steps=steps)
+
+    monkeypatch.setattr(work, "expand", corrupt)
+    answer = command("check", "crossed", "--json", "out.json")
+    assert answer.status == 3
+    assert "internal error" in answer.out
+    assert "InternalError" in answer.err
+    assert not Path("traces").exists()
+    (result,) = json.loads(Path("out.json").read_text())["results"]
+    assert (result["verdict"], result["violations"]) == ("inconclusive", [])
