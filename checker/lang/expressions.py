@@ -515,7 +515,8 @@ class Expressions:
         if op in ("<<", ">>"):
             typed = left if left.type != LITERAL else right
             ctype = fold.promote(ctype_of(typed.type))
-            shifted = fold.binary(op, left.expr, right.expr, ctype)
+            value = fold.convert(left.expr, ctype_of(left.type), ctype)
+            shifted = fold.binary(op, value, right.expr, ctype)
             return Op(shifted, self._int_type(ctype, left, right))
         ctype = self._common(left, right)
         one = fold.convert(left.expr, ctype_of(left.type), ctype)
@@ -546,9 +547,15 @@ class Expressions:
             raise self.error(node, f"no arithmetic on {describe(value.type)}")
         if isinstance(op, ast.UAdd):
             return value
-        ctype = WIDE if value.type == LITERAL else fold.promote(ctype_of(value.type))
         symbol = "~" if isinstance(op, ast.Invert) else "-"
-        type_ = value.type if not isinstance(value.type, BoolType) else INT
+        if value.type == LITERAL:
+            return Op(fold.unary(symbol, value.expr, WIDE), LITERAL)
+        ctype = fold.promote(ctype_of(value.type))
+        type_ = self._int_type(ctype, value, value)
+        low, high = min(type_.low, ~type_.high), max(type_.high, -type_.low)
+        if not ctype.signed:
+            low, high = 0, ctype.maximum
+        type_ = IntType(ctype.name, ctype, low, high)
         return Op(fold.unary(symbol, value.expr, ctype), type_)
 
     def _compare(

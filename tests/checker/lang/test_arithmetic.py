@@ -76,11 +76,11 @@ def combined(op: str, left: Expression, right: Expression) -> Expression | None:
     text = f"({left.text} {op} {right.text})"
     if op in ("<<", ">>"):
         kind = promoted(right.kind if left.kind == LITERAL else left.kind)
-        by, bits = right.value, kind[0] or 64
+        by, bits, value = right.value, kind[0] or 64, wrap(left.value, kind)
         if op == "<<":
-            value = left.value << by if 0 <= by < bits else 0
+            value = value << by if 0 <= by < bits else 0
         else:
-            value = left.value >> by if 0 <= by < bits else -(left.value < 0)
+            value = value >> by if 0 <= by < bits else -(value < 0)
         return Expression(text, kind, wrap(value, kind))
     if op in ("min", "max"):
         value = min(one, two) if op == "min" else max(one, two)
@@ -143,7 +143,7 @@ def cases(draw: st.DrawFn) -> tuple[Values, list[Expression]]:
     return values, draw(st.lists(expressions(values), min_size=8, max_size=12))
 
 
-@settings(max_examples=12, deadline=None, database=None, phases=[Phase.generate])
+@settings(max_examples=60, deadline=None, database=None, phases=[Phase.generate])
 @given(cases())
 def test_random_expressions(case: tuple[Values, list[Expression]]) -> None:
     """Of shared variables, of variables, of constants: the interpreter, and folding."""
