@@ -112,7 +112,7 @@ class Statements(Calls):
         match node:
             case ast.If() | ast.While() | ast.AnnAssign() | ast.Return() | ast.Break():
                 self.emitter.emit(ir.Nop(True), self.where())
-            case ast.Continue() | ast.For() | ast.Expr():
+            case ast.Continue() | ast.For() | ast.Expr() | ast.Pass():
                 self.emitter.emit(ir.Nop(True), self.where())
 
     def _statement(self, node: ast.stmt) -> None:

@@ -30,7 +30,7 @@ UBC_MAX_PAGES: Final = parameter("UBC_MAX_PAGES", default=8, low=1, high=8)
 UBC_WINSHIFT: Final = parameter(
     "UBC_WINSHIFT", default=2, low=0, high=5, doc="log2 units per UBC window"
 )
-MAXPHYS_PAGES: Final = parameter("MAXPHYS_PAGES", default=2, low=1, high=4)
+MAXPHYS_PAGES: Final = parameter("MAXPHYS_PAGES", default=2, low=1, high=8)
 TREE_PENALTY: Final = parameter("TREE_PENALTY", default=4, low=0, high=8)
 FRAGMENTS: Final = parameter("FRAGMENTS", default=0, low=0, high=1, doc="GOP_SIZE(0) rounds to 1")
 DEBUG: Final = parameter("DEBUG", default=0, low=0, high=1)
