@@ -343,8 +343,8 @@ MUTANTS = [
     Mutant(
         "write-under-lock", PUTPAGES,
         ("            mutex_exit(vp.interlock)  # 1121\n"
-         "            error = genfs_gop_write"),
-        "            error = genfs_gop_write",
+         "            if RWMAP:"),
+        "            if RWMAP:",
         "wired-and-fsync", "lock-discipline", line=1290, long=True,
     ),
     Mutant(

@@ -1,4 +1,7 @@
-"""Every routine of the model is inside the language, whatever the parameters and fixes."""
+"""Every routine of the model is inside the language, whatever the parameters and fixes.
+
+One set of parameters takes seconds: all but the defaults are of the long tier.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from genfscheck.checker.lang.compile import check_definitions
 
 from .suite import LIBRARY
 
-PARAMETERS = [
+PARAMETERS: list[dict[str, int]] = [
     {},
     {"PAGE_SHIFT": 0, "FS_BSHIFT": 0},
     {"PAGE_SHIFT": 2, "FS_BSHIFT": 0},
@@ -25,7 +28,13 @@ PARAMETERS = [
 
 
 @pytest.mark.parametrize("fixed", [False, True], ids=["1.18", "hardened"])
-@pytest.mark.parametrize("parameters", PARAMETERS, ids=str)
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        pytest.param(one, id=str(one), marks=pytest.mark.long if one else ())
+        for one in PARAMETERS
+    ],
+)
 def test_definitions(parameters: dict[str, int], fixed: bool) -> None:
     fixes = LIBRARY.known_fixes if fixed else ()
     errors = check_definitions(LIBRARY.source, parameters, fixes)

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 import pytest
 
+from genfscheck.__main__ import SUBJECT
 from genfscheck.checker.cli.library import HARDENED
 from genfscheck.checker.explore.explore import explore
 from genfscheck.checker.explore.prepare import prepare
 from genfscheck.checker.explore.result import Found
 from genfscheck.checker.lang.scenario import compile_scenario
-from genfscheck.checker.lang.source import Source, load, with_primitives
+from genfscheck.checker.lang.source import Source, parse_module
 
 from .mutants import MUTANTS, Mutant
-from .suite import LIBRARY, SCENARIOS, SUBJECT, explored
+from .suite import LIBRARY, SCENARIOS, explored
 
 MAX_STATES = 50_000
-TEXTS = {
-    ".".join((SUBJECT.package, *path.relative_to(SUBJECT.root).with_suffix("").parts)): (
-        str(path), path.read_text()
-    )
-    for path in sorted(SUBJECT.root.rglob("*.py"))
-    if path.name != "__init__.py"
-}  # fmt: skip
+
+
+def edited(mutant: Mutant) -> str:
+    """The text of the module with the mistake in it."""
+    text = (SUBJECT.root / mutant.module).read_text()
+    assert text.count(mutant.old) == 1, f"{mutant.module}: the text to be changed is not there once"
+    assert mutant.new != mutant.old
+    return text.replace(mutant.old, mutant.new)
 
 
 def mutated(mutant: Mutant) -> Source:
+    """The model's sources, that module exchanged."""
     name = ".".join((SUBJECT.package, *mutant.module.removesuffix(".py").split("/")))
-    file, text = TEXTS[name]
-    assert text.count(mutant.old) == 1, f"{mutant.module}: the text to be changed is not there once"
-    assert mutant.new != mutant.old
-    return load(with_primitives({**TEXTS, name: (file, text.replace(mutant.old, mutant.new))}))
+    original = LIBRARY.source.modules[name]
+    module = parse_module(name, original.file, edited(mutant))
+    return Source({**LIBRARY.source.modules, name: module}, f"mutant-{mutant.name}")
 
 
 def caught(mutant: Mutant, found: Found) -> bool:
@@ -67,4 +69,4 @@ def test_enough() -> None:
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_applies(mutant: Mutant) -> None:
     """Also of the long tier: the text to be changed stands in the module, once."""
-    mutated(mutant)
+    assert edited(mutant)
