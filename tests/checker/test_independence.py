@@ -72,7 +72,7 @@ from pathlib import Path
 from genfscheck.checker.explore.explore import explore
 from genfscheck.checker.explore.prepare import prepare
 from genfscheck.checker.lang.compile import CallSpec, ProgramSpec, ThreadSpec, compile_program
-from genfscheck.checker.lang.show import program_lines
+from genfscheck.checker.trace.listing import list_program
 from genfscheck.checker.lang.source import load, with_primitives
 
 TEXT = '''
@@ -120,7 +120,7 @@ threads = (
 )
 program = compile_program(source, ProgramSpec("toy", threads))
 for each in (program, prepare(program)):
-    print(*program_lines(each), sep="\\n")
+    print(*list_program(each), sep="\\n")
     for granularity in ("fine", "reduced"):
         result = explore(each, granularity=granularity)
         print(result.states, result.transitions, result.stops, result.races)
