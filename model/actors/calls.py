@@ -166,7 +166,9 @@ def call_putpages(
         mutex_exit(vp.interlock)
         return 0
     vp.inside += 1
-    perthread[me()].no_sleep = not flags & (PGO.CLEANIT | PGO.SYNCIO)
+    perthread[me()].no_sleep = (
+        not flags & (PGO.CLEANIT | PGO.SYNCIO) or bool(flags & PGO.BUSYFAIL)
+    )
     perthread[me()].io_failed = False
     error: errno = genfs_putpages(vp, low, high, flags, pagedaemon)
     check(

@@ -438,6 +438,9 @@ def _io(
     uvm_pagermapout(kva, npages)  # 618
     mutex_enter(vp.interlock)  # 620
     if error:  # 629
+        if fixed("keep-zeroed") and readable:  # 629
+            # The pages will be dirty, and a flush may have unlisted the vnode meanwhile.
+            _mark_dirty(vp, write)  # 629
         for j in range(npages):  # 630
             if pgs[j] is NULL:  # 631
                 continue  # 632

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    NULL, atomic, check, choose_bool, int32, me, pure, routine, wait_until,
+    NULL, atomic, check, choose_bool, int32, me, pure, routine, rw_write_held, wait_until,
 )  # fmt: skip
 from .state import Vnode, blocks, faults, mount, perthread
 from .syncer import vn_syncer_add_to_worklist, vn_syncer_remove_from_worklist
@@ -122,6 +122,7 @@ def GOP_ALLOC(vp: Vnode, off: off_t, length: off_t) -> errno:
     After each block the inode's size is at least its end.  Blocks allocated before an error
     stay.
     """
+    check("lock-discipline", rw_write_held(vp.g_glock), "allocates blocks without the glock")
     end: off_t = off + length
     at: off_t = off & ~(FS_BSIZE - 1)
     while at < end:
