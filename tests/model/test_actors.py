@@ -15,7 +15,7 @@ from genfscheck.checker.lang.source import load_package
 
 SOURCE = load_package(Path(genfscheck.__file__).parent / "model", "genfscheck.model")
 GEOMETRY = {"NPAGES": 2, "FILE_PAGES": 2, "NBLOCKS": 3, "NBUFS": 2, "NKVA": 2, "NMAPPINGS": 2}
-FILE = {"size": 4, "disk": [0, 1], "cache": [0, 0]}
+FILE: dict[str, Any] = {"size": 4, "disk": [0, 1], "cache": [0, 0]}
 DIRTY = {"size": 4, "disk": [0, 1], "cache": [3, 3], "listed": True}
 SHORT = {"size": 2, "disk": [0, -1], "cache": [0, 0]}
 HOLE = {"size": 4, "disk": [-1, 1], "cache": [0, 0]}

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from genfscheck.checker.cli import work
+from genfscheck.checker.explore import refine
 
 TOY = Path(__file__).with_name("toy")
 Command = Callable[..., Any]
@@ -180,7 +181,7 @@ def test_a_corrupt_counterexample_is_never_shown(
     command: Command, monkeypatch: pytest.MonkeyPatch, corruption: str
 ) -> None:
     """An engine that reports what the model does not do: an internal error, no violation."""
-    real = work.expand
+    real = refine.expand
 
     def corrupt(*arguments: Any) -> Any:
         trace = real(*arguments)
