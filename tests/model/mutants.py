@@ -49,7 +49,7 @@ MUTANTS = [
         ("    if not glock_held:  # 615\n"
          "        rw_exit(vp.g_glock)  # 615\n"),
         "",
-        "read-error", "claim-11-getpages",
+        "read-error", "claim-11-getpages", long=True,
     ),
     Mutant(
         "async-read-keeps-glock", GETPAGES,
@@ -75,7 +75,7 @@ MUTANTS = [
         ("            if pg.flags & PG.WANTED:  # 667\n"
          "                wakeup(pg.wanted)  # 668\n"),
         "",
-        "block-of-two-pages", "deadlock",
+        "block-of-two-pages", "deadlock", long=True,
     ),
     Mutant(
         "unrequested-stays-busy", GETPAGES,
@@ -117,7 +117,7 @@ MUTANTS = [
         "allocated-pages-stay-clean", GETPAGES,
         "pgs[i].flags &= ~(PG.CLEAN | PG.RDONLY)  # 609",
         "pgs[i].flags &= ~PG.RDONLY  # 609",
-        "hole-of-two-pages-dropped", "claim-5-foreign",
+        "hole-of-two-pages-dropped", "claim-5-foreign", long=True,
     ),
     Mutant(
         "allocated-pages-stay-rdonly", GETPAGES,
@@ -147,7 +147,7 @@ MUTANTS = [
         "hole-not-rdonly", GETPAGES,
         "                    pgs[pidx + i].flags |= PG.RDONLY  # 534",
         "                    pass  # 534",
-        "half-hole-page", "claim-10-rdonly",
+        "half-hole-page", "claim-10-rdonly", long=True,
     ),
     Mutant(
         "rdonly-test-negated", GETPAGES,
@@ -183,7 +183,7 @@ MUTANTS = [
         "read-over-valid-page", GETPAGES,
         "if offset + iobytes > round_page(offset):  # 503",
         "if offset + iobytes > round_page(offset) + iobytes:  # 503",
-        "block-half-resident", "claim-6-integrity",
+        "block-half-resident", "claim-6-integrity", long=True,
     ),
     Mutant(
         "read-clipped-short", GETPAGES,
@@ -277,7 +277,7 @@ MUTANTS = [
         "async-busy-keeps-pages", GETPAGES,
         "        genfs_rel_pages(pgs[ridx:], orignpages)  # 323\n",
         "",
-        "readahead-meets-busy", "claim-11-getpages",
+        "readahead-meets-busy", "claim-11-getpages", long=True,
     ),
     Mutant(
         "released-without-contents", REL_PAGES,
@@ -351,7 +351,7 @@ MUTANTS = [
         "freed-page-stays-mapped", PUTPAGES,
         "            pmap_page_protect(pg, Prot.NONE)  # 979",
         "            pass  # 979",
-        "invalidate-mapped", "claim-4-at-rest",
+        "invalidate-mapped", "claim-4-at-rest", long=True,
     ),
     Mutant(
         "freed-neighbour-stays-mapped", PUTPAGES,
@@ -375,7 +375,7 @@ MUTANTS = [
         "wasclean-kept", PUTPAGES,
         "            wasclean = False  # 1021\n",
         "",
-        "fsync-and-read-fault", "claim-3-dirty-listed",
+        "fsync-and-read-fault", "claim-3-dirty-listed", long=True,
     ),
     Mutant(
         "wired-page-ignored", PUTPAGES,
@@ -418,7 +418,7 @@ MUTANTS = [
         "busy-page-not-freed", PUTPAGES,
         "                    tpg.flags |= freeflag  # 1086\n",
         "                    pass  # 1086\n",
-        "pagedaemon-and-truncate", "claim-8-quiescence",
+        "pagedaemon-and-truncate", "claim-8-quiescence", long=True,
     ),
     Mutant(
         "pageout-not-counted", PUTPAGES,
@@ -436,7 +436,7 @@ MUTANTS = [
         "cluster-forward-offset", PUTPAGES,
         "vp, off + PAGE_SIZE, npages, pgs[nback + 1:]",
         "vp, off + 2 * PAGE_SIZE, npages, pgs[nback + 1:]",
-        "cluster-then-neighbour", "claim-6-integrity",
+        "cluster-then-neighbour", "claim-6-integrity", long=True,
     ),
     Mutant(
         "cluster-page-not-busy", PUTPAGES,

@@ -67,15 +67,23 @@ LARGE: Table = [
 ]  # fmt: skip
 
 
+# 1.18 forgets a write error in reclaim (finding F15): the fault alone would be a violation.
+FIXES = frozenset({"reclaim-keeps-error"})
+
+
 def run(
-    actor: str, arguments: Mapping[str, Any], file: Mapping[str, Any], geometry: Mapping[str, int]
+    actor: str,
+    arguments: Mapping[str, Any],
+    file: Mapping[str, Any],
+    geometry: Mapping[str, int],
+    fixes: frozenset[str] = frozenset(),
 ) -> Any:
     threads = (
         ThreadSpec("actor", (CallSpec(actor, arguments),)),
         ThreadSpec("disk", (CallSpec("disk"),), daemon=True),
         ThreadSpec("aiodone", (CallSpec("aiodone"),), daemon=True),
     )
-    spec = ProgramSpec(actor, threads, CallSpec("file", file), {**GEOMETRY, **geometry})
+    spec = ProgramSpec(actor, threads, CallSpec("file", file), {**GEOMETRY, **geometry}, fixes)
     return explore(compile_program(SOURCE, spec), granularity="fine")
 
 
@@ -98,9 +106,9 @@ def test_fault(
     """The fault gives more behaviours than there are without it, and breaks nothing."""
     budgets = {key for key, value in file.items() if value == 1 and key not in ("size", "listed")}
     sound = {key: value for key, value in file.items() if key not in budgets}
-    result = run(actor, arguments, file, geometry)
+    result = run(actor, arguments, file, geometry, FIXES)
     assert result.verdict == "holds", [found.message for found in result.violations]
-    assert result.states > run(actor, arguments, sound, geometry).states
+    assert result.states > run(actor, arguments, sound, geometry, FIXES).states
 
 
 @pytest.mark.long
