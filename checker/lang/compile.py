@@ -360,7 +360,7 @@ def _unknown(
         case _ if isinstance(type_, SCALARS):
             kind: ScalarType = type_
             return Op(ir.Local(lowering.emitter.local(argument.arg, context.domain(kind))), kind)
-    return ConstTuple((0, 0, 0, 0, 0, 0, 0, 0))
+    return ConstTuple((0,) * 64)
 
 
 def _some_list(
