@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from . import ir
-from .errors import ModelError, SpecError
-from .source import Class, Definition, Function, Import, Module, Source, Symbol
+from .errors import SpecError
+from .source import Class, Definition, Import, Module, Source
 from .types import (
     BOOL,
     INT,
@@ -28,7 +28,6 @@ from .types import (
     TupleType,
     Type,
     VoidType,
-    describe,
 )
 from .values import Field, PoolInfo
 
@@ -568,11 +567,3 @@ class Context:
         if via is None or item is None or not isinstance(item.type, RefType):
             raise rule.module.error(rule.node, f"exclusive: cannot follow guard {rule.guard}")
         return self.var_ids[f"{self.pool(item.type.record).name}.{rest}.owner"], via
-
-
-def known_symbol(context: Context, module: Module, name: str) -> Symbol | None:
-    """What a name stands for in a module."""
-    return context.source.resolve(module, name)
-
-
-__all__ = ["Context", "ModelError", "Options", "describe", "Function"]
