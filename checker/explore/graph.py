@@ -7,8 +7,10 @@ and so are the edges that leave one state.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+from .paths import INITIAL
 
 
 @dataclass(slots=True)
@@ -73,83 +75,53 @@ class Graph:
                     todo.append(before)
 
 
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """The end of a path: a state, and possibly one more step of thread ``last``.
-
-    That step leads to state ``final``, or (None) to no state, because it fails a check.
-    """
-
-    state: int
-    last: int | None = None
-    final: int | None = None
-
-
-Walk = tuple[int, tuple[tuple[int, int], ...]]
-
-
 class Shortest:
-    """Shortest paths with the fewest context switches to any of some goals.
+    """Shortest paths to any of some states, with their context switches (:class:`~.paths.Paths`).
 
-    One backward pass finds the states on shortest paths to the goals, one forward pass the
-    best way to each of them.  Ties go to the lowest numbers, so the result is one path.
+    One backward pass finds the states on shortest paths to the wanted ones, one forward pass
+    the fewest switches of the paths to each of them.
     """
 
-    def __init__(self, graph: Graph, goals: Iterable[Goal]) -> None:
+    def __init__(self, graph: Graph, wanted: Iterable[int]) -> None:
         self.graph = graph
-        depth_of = {goal.state: graph.depth(goal.state) for goal in goals}
+        depth_of = {state: graph.depth(state) for state in wanted}
         deepest = max(depth_of.values(), default=0)
         needed: list[set[int]] = [set() for _ in range(deepest + 1)]
         for state, depth in depth_of.items():
             needed[depth].add(state)
         for depth in range(deepest - 1, -1, -1):
-            wanted, here = needed[depth + 1], needed[depth]
-            if not wanted:
+            behind, here = needed[depth + 1], needed[depth]
+            if not behind:
                 continue
             for state in range(graph.layers[depth], graph.layers[depth + 1]):
                 for edge in graph.edges(state):
-                    if graph.target[edge] in wanted:
+                    if graph.target[edge] in behind:
                         here.add(state)
                         break
-        # best[(state, thread of the last step)] = (switches, state before, its thread)
-        self.best: dict[tuple[int, int], tuple[int, int, int]] = {}
-        self._last: dict[int, list[int]] = {}
-        for state in sorted(needed[0]):
-            self.best[state, -1] = (0, -1, -1)
-            self._last[state] = [-1]
+        self._switches: dict[int, dict[int, int]] = {state: {INITIAL: 0} for state in needed[0]}
+        self._before: dict[tuple[int, int], set[tuple[int, int]]] = {}
         for depth in range(deepest):
-            wanted = needed[depth + 1]
+            behind = needed[depth + 1]
             for state in sorted(needed[depth]):
                 for edge in graph.edges(state):
                     target = graph.target[edge]
-                    if target in wanted:
+                    if target in behind:
                         self._relax(state, target, graph.thread[edge])
 
     def _relax(self, state: int, target: int, thread: int) -> None:
-        offer = min(
-            (self.best[state, last][0] + (last not in (-1, thread)), state, last)
-            for last in self._last[state]
-        )
-        old = self.best.get((target, thread))
-        if old is None:
-            self._last.setdefault(target, []).append(thread)
-        if old is None or offer < old:
-            self.best[target, thread] = offer
+        known = self._switches.setdefault(target, {})
+        for last, switches in self._switches[state].items():
+            offer = switches + (last not in (INITIAL, thread))
+            if offer < known.get(thread, offer + 1):
+                known[thread] = offer
+                self._before[target, thread] = set()
+            if offer == known[thread]:
+                self._before[target, thread].add((state, last))
 
-    def walk(self, goals: Iterable[Goal]) -> tuple[Goal, Walk]:
-        """The best path to any of the goals: initial state, then (thread, state) pairs."""
-        offers: list[tuple[tuple[int, int], int, int, int, Goal]] = []
-        for goal in goals:
-            for last in self._last.get(goal.state, ()):
-                more = goal.last is not None and last not in (-1, goal.last)
-                key = (self.graph.depth(goal.state), self.best[goal.state, last][0] + more)
-                end = -1 if goal.last is None else goal.last
-                offers.append((key, goal.state, end, last, goal))
-        _, state, _, last, goal = min(offers, key=lambda offer: offer[:4])
-        steps: list[tuple[int, int]] = []
-        while True:
-            _, before, before_last = self.best[state, last]
-            if before < 0:
-                return goal, (state, tuple(reversed(steps)))
-            steps.append((last, state))
-            state, last = before, before_last
+    def arrivals(self, state: int) -> Mapping[int, int]:
+        """See :meth:`.paths.Paths.arrivals`."""
+        return self._switches[state]
+
+    def predecessors(self, state: int, last: int) -> Sequence[tuple[int, int]]:
+        """See :meth:`.paths.Paths.predecessors`."""
+        return sorted(self._before[state, last])

@@ -10,10 +10,13 @@ other; a wait inside a block is never false.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..lang import ir
 from .asking import only_own
+from .causes import read_by
 from .engine import Engine, Facts, fine_stops
 from .intervals import Ranges
 from .nesting import Lock, in_cycles
@@ -21,11 +24,9 @@ from .probe import every_check, probe
 from .protect import Signature, Signed, conflict, exposed, protect
 from .pygen import Checks
 from .result import Race
-from .search import Search, read_by
 from .units import Lockset, Unit, free_locks, locksets, units, units_of, waits_for_free
 
 RIGHT, LEFT, NON = 1, 2, 4
-
 
 
 @dataclass(slots=True)
@@ -44,6 +45,21 @@ class _Arrival:
     left: bool
     visible: bool
     taken: frozenset[Lock]
+
+
+class Evidence(Protocol):
+    """What a search has seen so far; ``wrong`` are the waits inside blocks that were false."""
+
+    wrong: set[tuple[int, int]]
+
+    def news(self) -> tuple[int, ...]:
+        """Something that changes whenever there is new evidence."""
+
+    def tried(self, thread: int) -> set[int]:
+        """The thread's instructions that were executed, or evaluated in vain."""
+
+    def strays(self, thread: int) -> set[tuple[int, int]]:
+        """What :class:`~.pygen.Checks` of the thread failed, as (kind, instruction)."""
 
 
 class Reduction:
@@ -66,7 +82,7 @@ class Reduction:
         self.owners_lost: set[tuple[int, int]] = set()
         walked = Engine(known, fine_stops(self.program), every_check(self.program))
         self.active = probe(walked)
-        self._lose(walked)
+        self._lose([code.strays for code in walked.threads])
         self.reads = {
             number: read_by(invariant.test) | read_by(invariant.when)
             for number, invariant in enumerate(self.program.invariants)
@@ -91,10 +107,10 @@ class Reduction:
 
     # ------------------------------------------------------------------ assumptions
 
-    def unsure(self, search: Search) -> bool:
-        """Revise the assumptions; does that make the search's engine useless?"""
+    def unsure(self, seen: Evidence) -> bool:
+        """Revise the assumptions; does that make the search useless that saw this?"""
         stops, checks = self.stops, self.checks
-        if not self._gather(search):
+        if not self._gather(seen):
             return False
         self._compute()
         return self.stops != stops or not all(
@@ -102,33 +118,28 @@ class Reduction:
             for thread, new in self.checks.items()
         )
 
-    def learn(self, search: Search) -> None:
-        """Revise the assumptions that the search found wrong."""
-        self._gather(search)
+    def learn(self, seen: Evidence) -> None:
+        """Revise the assumptions that a search found wrong."""
+        self._gather(seen)
         self._compute()
 
-    def _gather(self, search: Search) -> bool:
+    def _gather(self, seen: Evidence) -> bool:
         """Collect what the search found out; is anything of it new?"""
-        news = (
-            search.restarts,
-            len(search.wrong),
-            *(marks.count(0) for marks in search.marks),
-            *(len(code.strays) for code in search.engine.threads),
-        )
+        news = seen.news()
         if news == self._news:
             return False
         self._news = news
         before = (len(self.forced), len(self.foreign), len(self.owners_lost), dict(self.lost))
-        for thread, node in search.wrong:
+        for thread, node in seen.wrong:
             self.forced.update((thread, start) for start in self.units_of[thread][node])
-        self._lose(search.engine)
+        self._lose([seen.strays(thread) for thread in range(len(self.units))])
         now = (len(self.forced), len(self.foreign), len(self.owners_lost), self.lost)
-        return self._activate(search) or before != now
+        return self._activate(seen) or before != now
 
-    def _lose(self, engine: Engine) -> None:
+    def _lose(self, strays: Sequence[set[tuple[int, int]]]) -> None:
         """Give up the assumption about phases where it was seen to be wrong."""
-        for number, code in enumerate(engine.threads):
-            for what, node in code.strays:
+        for number, own in enumerate(strays):
+            for what, node in own:
                 if what == 4:
                     self.foreign.add((number, node))
                 elif what == 3:
@@ -136,10 +147,10 @@ class Reduction:
                 else:
                     self.lost[number, node] = min(what, self.lost.get((number, node), 2))
 
-    def _activate(self, search: Search) -> bool:
+    def _activate(self, seen: Evidence) -> bool:
         changed = False
-        for thread, marks in enumerate(search.marks):
-            covered = search.engine.tried(thread, marks)
+        for thread in range(len(self.units)):
+            covered = seen.tried(thread)
             if not covered <= self.active[thread]:
                 self.active[thread] |= covered
                 changed = True

@@ -11,19 +11,19 @@ import resource
 import time
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from ..lang import ir
+from .causes import Causes
 from .engine import TRIED, Engine
-from .errors import InternalError
 from .exprgen import OutOfBounds
-from .graph import Goal, Graph
+from .graph import Graph
 from .interpret import FUEL
+from .paths import Goal
 from .pygen import BLOCKED, BLOCKED_DIRTY, GOTO, STOP
-from .result import Kind, Progress, ProgressCallback
+from .result import Progress, ProgressCallback
 
 _CHUNK = 4096
-_GOALS = 512
 _MORE = 500
 
 
@@ -34,26 +34,6 @@ class Bounds:
     states: int | None = None
     seconds: float | None = None
     memory: int | None = None
-
-
-@dataclass(slots=True)
-class Cause:
-    """One group of violations: how it is reported, and where its shortest paths end."""
-
-    kind: Kind
-    property: str
-    message: str
-    lines: tuple[int, ...]
-    thread: int | None
-    instr: int | None
-    depth: int
-    goals: list[Goal] = field(default_factory=list)
-    count: int = 0
-
-    def add(self, depth: int, goal: Goal) -> None:
-        self.count += 1
-        if depth == self.depth and len(self.goals) < _GOALS:
-            self.goals.append(goal)
 
 
 def memory_used() -> int:
@@ -86,16 +66,15 @@ class Search:
         self.seen: dict[bytes, int] = {}
         self.masks: dict[int, int] = {}
         self.marks = [code.new_marks() for code in engine.threads]
-        self.causes: dict[tuple[object, ...], Cause] = {}
-        self.witnesses: dict[int, int] = {}
+        self.causes = Causes(engine)
+        self.witnesses: dict[int, list[int]] = {}
+        self._open = list(range(len(self.program.witnesses)))
         self.wrong: set[tuple[int, int]] = set()
         self.panicked: set[int] = set()
         self.deadlocked: list[int] = []
         self.transitions = 0
         self.bound = ""
         self.abandoned = False
-        self._reads = [_read_by(self.program, number) for number in range(self._invariants)]
-        self._causes: dict[tuple[int, tuple[int, ...], int], int | None] = {}
 
     @property
     def _invariants(self) -> int:
@@ -105,6 +84,25 @@ class Search:
     def complete(self) -> bool:
         return not self.bound and not self.abandoned
 
+    # ------------------------------------------------- what the reduction asks about
+
+    def news(self) -> tuple[int, ...]:
+        """Something that changes whenever there is new evidence."""
+        return (
+            self.restarts,
+            len(self.wrong),
+            *(marks.count(0) for marks in self.marks),
+            *(len(code.strays) for code in self.engine.threads),
+        )
+
+    def tried(self, thread: int) -> set[int]:
+        """The thread's instructions that were executed, or evaluated in vain."""
+        return self.engine.tried(thread, self.marks[thread])
+
+    def strays(self, thread: int) -> set[tuple[int, int]]:
+        """What :class:`~.pygen.Checks` of the thread failed, as (kind, instruction)."""
+        return self.engine.threads[thread].strays
+
     # ---------------------------------------------------------------------- running
 
     def run(self) -> None:
@@ -113,6 +111,8 @@ class Search:
             self._start()
             begin, end = 0, len(self.graph.states)
             while begin < end and not self.bound:
+                self._new_layer = end
+                self._open = [which for which in self._open if which not in self.witnesses]
                 position = begin
                 while position < end and not self.bound:
                     upto = min(position + _CHUNK, end)
@@ -135,6 +135,7 @@ class Search:
         return self.abandoned and len(self.graph.states) > self._enough
 
     _enough = 0
+    _new_layer = 0
 
     def _check_bounds(self, left: int) -> None:
         states = len(self.graph.states)
@@ -166,8 +167,8 @@ class Search:
             self._visit(number, state)
             if broken:
                 self.masks[number] = broken
-                for which in _bits(broken):
-                    self._invariant(which, 0, None, None, Goal(number))
+                for which in bits(broken):
+                    self.causes.invariant(0, which, None, Goal(number))
 
     def _expand(self, begin: int, end: int) -> None:
         """Compute the successors of some states.  This is the hot loop."""
@@ -184,7 +185,7 @@ class Search:
                  self.marks[index], [0] * code.scratch)
             )  # fmt: skip
         vector = bytearray(self.engine.layout.size)
-        looking = len(self.witnesses) < len(self.program.witnesses)
+        looking = bool(self._open)
         for source in range(begin, end):
             state = states[source]
             vector[:] = state
@@ -226,7 +227,7 @@ class Search:
                             self._mask(source, thread, number, after, bad)
                         if looking:
                             self._visit(number, after)
-                            looking = len(self.witnesses) < len(self.program.witnesses)
+                            looking = bool(self._open)
                     elif masks and number in masks:
                         self._again(source, thread, number)
                     target.append(number)
@@ -253,7 +254,8 @@ class Search:
             elif outcome.violation is not None:
                 self._failed += 1
                 self.panicked.add(source)
-                self._check(source, thread, outcome.violation.instr, outcome.violation.property)
+                found = outcome.violation
+                self.causes.check(self._depth, thread, found.instr, found.property, [source])
             elif outcome.after is not None:
                 self._edge(source, thread, outcome.after)
         return bool(outcomes)
@@ -273,9 +275,10 @@ class Search:
         self.graph.thread.append(thread)
 
     def _visit(self, number: int, state: bytes) -> None:
-        for which, witness in enumerate(self.engine.predicates.witnesses):
-            if which not in self.witnesses and witness(state):
-                self.witnesses[which] = number
+        """Note the witnesses that hold in a new state, if none of less depth showed them."""
+        for which in self._open:
+            if self.engine.predicates.witnesses[which](state):
+                self.witnesses.setdefault(which, []).append(number)
 
     # ------------------------------------------------------------------- violations
 
@@ -285,113 +288,48 @@ class Search:
         return len(self.graph.layers)
 
     def _mask(self, source: int, thread: int, number: int, state: bytes, bad: int) -> None:
-        """A new state: which invariants count as broken in it, and which only now.
+        """A new state: which invariants count as broken in it, and which are so only now.
 
-        While an invariant need not hold (its ``when`` is false) it stays as it was.
+        While an invariant need not hold (its ``when`` is false) it stays as it was, if it was
+        broken on every shortest path to the state.
         """
         before = self.masks.get(source, 0)
+        mask = bad
         if before & ~bad:
-            bad |= before & self.engine.predicates.unseen(state)
-        if bad:
-            self.masks[number] = bad
-            if bad & ~before:
-                self._newly(source, thread, number, bad & ~before)
+            mask |= before & self.engine.predicates.unseen(state)
+        if mask:
+            self.masks[number] = mask
+        if bad & ~before:
+            self._newly(source, thread, number, bad & ~before)
 
     def _again(self, source: int, thread: int, number: int) -> None:
-        newly = self.masks[number] & ~self.masks.get(source, 0)
-        newly &= self.engine.predicates.broken(self.graph.states[number])
-        if newly:
-            self._newly(source, thread, number, newly)
+        before = self.masks.get(source, 0)
+        state = self.graph.states[number]
+        bad = self.engine.predicates.broken(state)
+        if number >= self._new_layer and self.masks[number] & ~bad & ~before:
+            self.masks[number] &= bad | before
+        if bad & ~before:
+            self._newly(source, thread, number, bad & ~before)
 
     def _newly(self, source: int, thread: int, number: int, newly: int) -> None:
         states = self.graph.states
-        for outcome in self.engine.outcomes(states[source], thread):
-            if outcome.after == states[number]:
-                for which in _bits(newly):
-                    instr = self._culprit(thread, outcome.leaves, which)
-                    goal = Goal(source, thread, number)
-                    self._invariant(which, self._depth, thread, instr, goal)
-                return
-        raise InternalError("a transition cannot be repeated")
-
-    def _culprit(self, thread: int, leaves: tuple[int, ...], which: int) -> int | None:
-        """The last executed instruction that stored what the invariant reads."""
-        key = (thread, leaves, which)
-        if key not in self._causes:
-            code = self.program.threads[thread].code
-            found: int | None = None
-            cited: int | None = None
-            for node in self.engine.executed(thread, leaves):
-                if code[node].where.lines:
-                    cited = node
-                writes = {a.var for a in ir.accesses(code[node].action) if a.write}
-                if writes & self._reads[which]:
-                    found = node if code[node].where.lines or cited is None else cited
-            self._causes[key] = cited if found is None else found
-        return self._causes[key]
-
-    def _where(self, thread: int | None, instr: int | None) -> ir.Where:
-        if thread is None or instr is None:
-            return ir.Where()
-        return self.program.threads[thread].code[instr].where
-
-    def _report(self, key: tuple[object, ...], cause: Cause, goal: Goal) -> None:
-        self.causes.setdefault(key, cause).add(cause.depth, goal)
-
-    def _check(self, source: int, thread: int, instr: int, name: str) -> None:
-        where = self._where(thread, instr)
-        key = ("check", name, where.lines, where.file, where.line)
-        message = self.engine.violation(thread, instr, name).message
-        cause = Cause("check", name, message, where.lines, thread, instr, self._depth)
-        known = self.causes.setdefault(key, cause)
-        if (known.thread, known.instr) == (thread, instr):
-            known.add(cause.depth, Goal(source, thread))
-        else:
-            known.count += 1
-
-    def _invariant(
-        self, which: int, depth: int, thread: int | None, instr: int | None, goal: Goal
-    ) -> None:
-        invariant = self.program.invariants[which]
-        lines = self._where(thread, instr).lines
-        message = invariant.doc or f"{invariant.name} does not hold"
-        cause = Cause("invariant", invariant.name, message, lines, thread, instr, depth)
-        self._report(("invariant", invariant.name, lines), cause, goal)
+        for which in bits(newly):
+            instr = self.causes.blame(thread, states[source], states[number], which)
+            self.causes.invariant(self._depth, which, instr, Goal(source, thread, number))
 
     def _terminal(self, number: int, state: bytes) -> None:
         """No thread can take a step here."""
         depth = self._depth - 1
-        program, layout = self.program, self.engine.layout
-        blocked: list[tuple[str, tuple[int, ...]]] = []
-        words: list[str] = []
-        unfinished = False
-        for thread, own in zip(program.threads, layout.threads, strict=True):
-            pc = own.pc.load(state)
-            if pc == 0:
-                continue
-            instr = blocking(thread, own.stops[pc - 1])
-            rests = isinstance(instr.action, ir.Wait) and instr.action.rest
-            if thread.daemon and rests:
-                continue
-            unfinished = unfinished or not thread.daemon
-            blocked.append((thread.name, instr.where.lines))
-            reason = instr.action.reason if isinstance(instr.action, ir.Wait) else "a choice"
-            words.append(f"{thread.name} waits for {reason}")
+        unfinished = any(not thread.daemon for thread, _ in self.causes.blocked(state))
         if unfinished:
-            lines = tuple(sorted({line for _, cited in blocked for line in cited}))
-            cause = Cause("deadlock", "deadlock", "; ".join(words), lines, None, None, depth)
-            self._report(("deadlock", frozenset(blocked)), cause, Goal(number))
+            self.causes.deadlock(depth, number, state)
             self.deadlocked.append(number)
         if self._invariants:
             bad = self.engine.predicates.broken_at_end(state) & ~self.masks.get(number, 0)
-            for which in _bits(bad):
-                invariant = program.invariants[which]
-                if unfinished and invariant.terminal_only:
+            for which in bits(bad):
+                if unfinished and self.program.invariants[which].terminal_only:
                     continue  # nothing is at rest here: the deadlock is the report
-                message = (invariant.doc or f"{invariant.name} does not hold") + " (at the end)"
-                lines = invariant.where.lines
-                cause = Cause("invariant", invariant.name, message, lines, None, None, depth)
-                self._report(("terminal", invariant.name), cause, Goal(number))
+                self.causes.at_end(depth, which, number)
 
     def find_stuck(self) -> None:
         """After a complete search: threads that from some state on can never finish.
@@ -418,50 +356,19 @@ class Search:
             self._stuck(thread, marks, 1 << 31 | 1 << bit)
 
     def _stuck(self, thread: ir.Thread, marks: array[int], wanted: int) -> None:
-        found: Cause | None = None
         own = self.engine.layout.threads[thread.index]
-        for number, mark in enumerate(marks):
-            if mark & wanted:
-                continue
-            depth = self.graph.depth(number)
-            if found is None:
-                node = own.stops[own.pc.load(self.graph.states[number]) - 1]
-                lines = thread.code[node].where.lines
-                message = f"{thread.name} can never finish"
-                found = Cause("progress", "progress", message, lines, thread.index, node, depth)
-                self.causes["progress", thread.name] = found
-            found.add(depth, Goal(number))
+        found = [number for number, mark in enumerate(marks) if not mark & wanted]
+        if found:
+            depth = self.graph.depth(found[0])
+            states = self.graph.states
+            shallow = {
+                number: own.stops[own.pc.load(states[number]) - 1]
+                for number in found
+                if self.graph.depth(number) == depth
+            }
+            self.causes.stuck(depth, thread.index, shallow, len(found))
 
 
-def blocking(thread: ir.Thread, stop: int) -> ir.Instr:
-    """The wait or choice that holds up a thread at a stop (the stop itself if none does)."""
-    node = stop
-    for _ in range(len(thread.code)):
-        instr = thread.code[node]
-        if isinstance(instr.action, ir.Wait | ir.Choose):
-            return instr
-        if isinstance(instr.action, ir.End | ir.Branch) or (node != stop and instr.fine_stop):
-            break
-        node = instr.next
-    return thread.code[stop]
-
-
-def _bits(mask: int) -> list[int]:
+def bits(mask: int) -> list[int]:
+    """The numbers of the bits that are set."""
     return [bit for bit in range(mask.bit_length()) if mask >> bit & 1]
-
-
-def _read_by(program: ir.Program, which: int) -> set[int]:
-    """The shared variables that an invariant depends on."""
-    invariant = program.invariants[which]
-    return read_by(invariant.test) | read_by(invariant.when)
-
-
-def read_by(expr: ir.Expr) -> set[int]:
-    """The shared variables that an expression reads."""
-    found: set[int] = set()
-    for sub in ir.walk(expr):
-        if isinstance(sub, ir.Shared):
-            found.add(sub.var)
-        elif isinstance(sub, ir.ListNext):
-            found.add(sub.list.var)
-    return found
