@@ -83,13 +83,12 @@ def best_walk(paths: Paths, contents: Contents, goals: Iterable[Goal]) -> tuple[
     fewest = min(cost for cost, _, _ in offers)
     offers = [offer for offer in offers if offer[0] == fewest]
     offers = _least_by(contents, offers, lambda offer: offer[1].state)
-    thread = min(-1 if goal.last is None else goal.last for _, goal, _ in offers)
-    offers = [offer for offer in offers if thread == (-1 if offer[1].last is None else offer[1].last)]
-    failing = [offer for offer in offers if offer[1].final is None]
-    if failing:
-        offers = failing
-    else:
-        offers = _least_by(contents, offers, lambda offer: offer[1].final or 0)
+    thread = min(_thread(goal) for _, goal, _ in offers)
+    offers = [offer for offer in offers if _thread(offer[1]) == thread]
+    finals = [goal.final for _, goal, _ in offers if goal.final is not None]
+    if finals:
+        final = contents.least(finals)
+        offers = [offer for offer in offers if offer[1].final == final]
     _, goal, last = min(offers, key=lambda offer: (offer[1].instr or 0, offer[2]))
     steps: list[tuple[int, int]] = []
     state = goal.state
@@ -99,6 +98,10 @@ def best_walk(paths: Paths, contents: Contents, goals: Iterable[Goal]) -> tuple[
         before = _least_by(contents, before, lambda pair: pair[0])
         state, last = min(before, key=lambda pair: pair[1])
     return goal, (state, tuple(reversed(steps)))
+
+
+def _thread(goal: Goal) -> int:
+    return INITIAL if goal.last is None else goal.last
 
 
 _Item = TypeVar("_Item")
