@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..lang import ir
@@ -69,15 +69,18 @@ class Causes:
         self._add(key, Cause("check", name, where.lines, depth), goals, count)
 
     def invariant(
-        self, depth: int, which: int, blamed: int | None, goal: Goal, count: int = 1
+        self, depth: int, which: int, blamed: int | None, goals: Sequence[Goal], count: int = 1
     ) -> None:
-        """An invariant holds no longer after a step (or, with no step, in an initial state)."""
+        """An invariant holds no longer after a step (or, with no step, in an initial state).
+
+        The goals' last steps are the same thread's, and ``blamed`` is its instruction.
+        """
         invariant = self.program.invariants[which]
-        lines = self._where(goal.last, blamed).lines
+        lines = self._where(goals[0].last, blamed).lines
         message = invariant.doc or f"{invariant.name} does not hold"
         cause = Cause("invariant", invariant.name, lines, depth, message=message)
-        goal = Goal(goal.state, goal.last, goal.final, blamed)
-        self._add(("invariant", invariant.name, lines), cause, [goal], count)
+        goals = [Goal(goal.state, goal.last, goal.final, blamed) for goal in goals]
+        self._add(("invariant", invariant.name, lines), cause, goals, count)
 
     def blame(self, thread: int, source: bytes, final: bytes, which: int) -> int | None:
         """The last executed instruction of a step that stored what the invariant reads."""
@@ -101,12 +104,15 @@ class Causes:
             self._blame[key] = cited if found is None else found
         return self._blame[key]
 
-    def deadlock(self, depth: int, state: int, data: bytes, count: int = 1) -> None:
-        """No thread can take a step, and one that must finish has not."""
+    def deadlock(self, depth: int, states: Iterable[int], data: bytes, count: int = 1) -> None:
+        """No thread can take a step, and one that must finish has not.
+
+        The threads stand at the same stops in all the states; ``data`` is one of them.
+        """
         blocked = [(thread.name, instr.where.lines) for thread, instr in self.blocked(data)]
         lines = tuple(sorted({line for _, cited in blocked for line in cited}))
         cause = Cause("deadlock", "deadlock", lines, depth)
-        self._add(("deadlock", frozenset(blocked)), cause, [Goal(state)], count)
+        self._add(("deadlock", frozenset(blocked)), cause, map(Goal, states), count)
 
     def blocked(self, data: bytes) -> list[tuple[ir.Thread, ir.Instr]]:
         """Who waits where, in a state in which nobody can take a step; resting daemons do not."""
@@ -119,13 +125,13 @@ class Causes:
                     found.append((thread, instr))
         return found
 
-    def at_end(self, depth: int, which: int, state: int, count: int = 1) -> None:
-        """An invariant does not hold in a terminal state."""
+    def at_end(self, depth: int, which: int, states: Iterable[int], count: int = 1) -> None:
+        """An invariant does not hold in terminal states."""
         invariant = self.program.invariants[which]
         message = (invariant.doc or f"{invariant.name} does not hold") + " (at the end)"
         lines = invariant.where.lines
         cause = Cause("invariant", invariant.name, lines, depth, message=message)
-        self._add(("terminal", invariant.name), cause, [Goal(state)], count)
+        self._add(("terminal", invariant.name), cause, map(Goal, states), count)
 
     def stuck(
         self, depth: int, thread: int, states: dict[int, int], count: int | None = None

@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 
 Verdict: TypeAlias = Literal["violated", "holds", "inconclusive"]
 Granularity: TypeAlias = Literal["reduced", "fine"]
+EngineName: TypeAlias = Literal["auto", "python", "native"]
 Kind: TypeAlias = Literal["check", "invariant", "deadlock", "progress"]
 
 
@@ -94,23 +95,28 @@ class Result:
     which (``max_states``, ``max_seconds``, ``max_memory``, ``interrupted``).  ``covered``
     holds, for each thread, the instructions that were executed; ``witnesses`` the path to a
     state of each witness (None: not reached).  ``stops`` are the block boundaries by thread.
+    ``state_bytes`` is the size of one state's vector; of the native engine also known:
+    ``stored_bytes``, what it used for all states, and ``search_seconds``, the last search alone.
     """
 
     program: str
     granularity: Granularity
-    states: int
-    transitions: int
-    depth: int
-    seconds: float
     complete: bool
     bound: str
-    violations: list[Found]
-    witnesses: dict[str, Path | None]
-    covered: list[set[int]]
     stops: list[list[int]]
+    states: int = 0
+    transitions: int = 0
+    depth: int = 0
+    seconds: float = 0.0
+    violations: list[Found] = field(default_factory=list)
+    witnesses: dict[str, Path | None] = field(default_factory=dict)
+    covered: list[set[int]] = field(default_factory=list)
     races: list[Race] = field(default_factory=list)
     restarts: int = 0
+    engine: Literal["python", "native"] = "python"
     state_bytes: int = 0
+    stored_bytes: int = 0
+    search_seconds: float = 0.0
     memory: int = 0
     kept: list[bytes] | None = None
 

@@ -168,7 +168,7 @@ class Search:
             if broken:
                 self.masks[number] = broken
                 for which in bits(broken):
-                    self.causes.invariant(0, which, None, Goal(number))
+                    self.causes.invariant(0, which, None, [Goal(number)])
 
     def _expand(self, begin: int, end: int) -> None:
         """Compute the successors of some states.  This is the hot loop."""
@@ -315,21 +315,21 @@ class Search:
         states = self.graph.states
         for which in bits(newly):
             instr = self.causes.blame(thread, states[source], states[number], which)
-            self.causes.invariant(self._depth, which, instr, Goal(source, thread, number))
+            self.causes.invariant(self._depth, which, instr, [Goal(source, thread, number)])
 
     def _terminal(self, number: int, state: bytes) -> None:
         """No thread can take a step here."""
         depth = self._depth - 1
         unfinished = any(not thread.daemon for thread, _ in self.causes.blocked(state))
         if unfinished:
-            self.causes.deadlock(depth, number, state)
+            self.causes.deadlock(depth, [number], state)
             self.deadlocked.append(number)
         if self._invariants:
             bad = self.engine.predicates.broken_at_end(state) & ~self.masks.get(number, 0)
             for which in bits(bad):
                 if unfinished and self.program.invariants[which].terminal_only:
                     continue  # nothing is at rest here: the deadlock is the report
-                self.causes.at_end(depth, which, number)
+                self.causes.at_end(depth, which, [number])
 
     def find_stuck(self) -> None:
         """After a complete search: threads that from some state on can never finish.
