@@ -1,0 +1,247 @@
+/* Expanding states: every outcome of every thread, the same way for the search and all later
+ * passes, which differ only in what they do with an outcome (`outcome`, below).
+ *
+ * Loading a state reads only what differs from the state loaded before; neighbours in the order
+ * array share most of their trees.  A successor is found by the words that changed: compared are
+ * the shared ones and the thread's own. */
+
+INLINE void load_state(worker *w, uint64_t root) {
+  const tree *s = &w->e->tree;
+  uint64_t need[NODE_BITS] = {0};
+  w->source = root;
+  if (s->shared_root != MAX_NODES && w->number_of[s->shared_root] != left_of(root)) {
+    w->number_of[s->shared_root] = left_of(root);
+    set_bit(need, s->shared_root);
+  }
+  if (s->all_roots != MAX_NODES && w->number_of[s->all_roots] != right_of(root)) {
+    w->number_of[s->all_roots] = right_of(root);
+    set_bit(need, s->all_roots);
+  }
+  for (unsigned i = NODE_BITS; i-- > 0;) {
+    while (need[i]) { /* from the highest: parents before children */
+      unsigned bit = 63 - (unsigned)__builtin_clzll(need[i]);
+      unsigned node = i * 64 + bit;
+      need[i] &= ~((uint64_t)1 << bit);
+      const table *own = &s->tables[node];
+      uint32_t number = w->number_of[node];
+      const uint64_t *value = own->value + (uint64_t)number * own->width;
+      w->now[node] = number;
+      if (node < s->leaves) {
+        unsigned word = s->word[node];
+        for (unsigned k = 0; k < own->width; k++)
+          w->src[word + k] = w->v[word + k] = value[k];
+      } else {
+        unsigned left = s->left[node], right = s->right[node];
+        if (w->number_of[left] != left_of(*value)) {
+          w->number_of[left] = left_of(*value);
+          set_bit(need, left);
+        }
+        if (w->number_of[right] != right_of(*value)) {
+          w->number_of[right] = right_of(*value);
+          set_bit(need, right);
+        }
+      }
+    }
+  }
+}
+
+typedef struct change {
+  uint64_t words[WORD_BITS]; /* that differ */
+  uint64_t nodes[NODE_BITS]; /* that are, or are above, such leaves */
+} change;
+
+/* Intern v after a step of thread t; its root.  Leaves the nodes' numbers in `now`. */
+INLINE uint64_t successor(worker *w, unsigned t, change *c) {
+  tree *s = &w->e->tree;
+  memset(c, 0, sizeof *c);
+  for (unsigned i = 0; i < SHARED_WORDS; i++)
+    c->words[i / 64] |= (uint64_t)(w->v[i] != w->src[i]) << i % 64;
+  for (unsigned i = thread_word[t]; i < thread_word[t + 1]; i++)
+    c->words[i / 64] |= (uint64_t)(w->v[i] != w->src[i]) << i % 64;
+  for (unsigned i = 0; i < WORD_BITS; i++)
+    for (uint64_t bits = c->words[i]; bits; bits &= bits - 1) {
+      unsigned leaf = s->leaf_of[i * 64 + (unsigned)__builtin_ctzll(bits)];
+      for (unsigned k = 0; k < NODE_BITS; k++)
+        c->nodes[k] |= s->above[leaf][k];
+    }
+  for (unsigned i = 0; i < NODE_BITS; i++)
+    for (uint64_t bits = c->nodes[i]; bits; bits &= bits - 1) {
+      unsigned node = i * 64 + (unsigned)__builtin_ctzll(bits);
+      table *own = &s->tables[node];
+      if (node < s->leaves) {
+        w->now[node] = intern(own, &w->spare[node], &w->e->stop, w->v + s->word[node]);
+      } else {
+        uint64_t pair = pair_of(w->now[s->left[node]], w->now[s->right[node]]);
+        w->now[node] = intern_words(own, &w->spare[node], &w->e->stop, &pair, 1);
+      }
+    }
+  return root_of(s, w->now);
+}
+
+/* Make `v` and `now` the source's again. */
+INLINE void undo(worker *w, const change *c) {
+  for (unsigned i = 0; i < WORD_BITS; i++)
+    for (uint64_t bits = c->words[i]; bits; bits &= bits - 1) {
+      unsigned word = i * 64 + (unsigned)__builtin_ctzll(bits);
+      w->v[word] = w->src[word];
+    }
+  for (unsigned i = 0; i < NODE_BITS; i++)
+    for (uint64_t bits = c->nodes[i]; bits; bits &= bits - 1) {
+      unsigned node = i * 64 + (unsigned)__builtin_ctzll(bits);
+      w->now[node] = w->number_of[node];
+    }
+}
+
+INLINE void restore(worker *w, unsigned t) {
+  memcpy(w->v, w->src, SHARED_WORDS * sizeof *w->v);
+  for (unsigned i = thread_word[t]; i < thread_word[t + 1]; i++)
+    w->v[i] = w->src[i];
+}
+
+/* What the job does with outcomes; nonzero: nothing more is wanted from this state. */
+static int search_stop(worker *w, unsigned t, uint64_t root, const change *c);
+static int search_fault(worker *w, unsigned t);
+static int progress_stop(worker *w, uint64_t root);
+static int backward_stop(worker *w, uint64_t root);
+static int forward_stop(worker *w, unsigned t, uint64_t root);
+static int before_stop(worker *w, uint64_t root);
+
+INLINE int stopped(worker *w, unsigned t, uint64_t root, const change *c) {
+  switch (w->e->job) {
+  case SEARCH:
+    return search_stop(w, t, root, c);
+  case PROGRESS:
+    return progress_stop(w, root);
+  case BACKWARD:
+    return backward_stop(w, root);
+  case FORWARD:
+    return forward_stop(w, t, root);
+  default:
+    return before_stop(w, root);
+  }
+}
+
+static int failed(worker *w, unsigned t) {
+  switch (w->e->job) {
+  case SEARCH:
+    return search_fault(w, t);
+  case PROGRESS:
+    w->mark = w->e->group_full;
+    return 1;
+  default:
+    return 0;
+  }
+}
+
+#define BLOCK_TAKEN 1
+#define BLOCK_TRIED 2
+
+INLINE void cover(worker *w, uint8_t how) {
+  uint32_t n = w->run.overflow ? PATH_CAP : w->run.npath;
+  for (uint32_t i = 0; i < n; i++)
+    w->blocks[w->run.path[i]] |= how;
+}
+
+/* The next choices, in lexicographic order; 0 if these were the last. */
+INLINE int next_choices(run *r) {
+  while (r->made && r->choice[r->made - 1] + 1 >= r->count[r->made - 1])
+    r->made--;
+  if (r->made == 0)
+    return 0;
+  r->choice[r->made - 1]++;
+  r->script = r->made;
+  return 1;
+}
+
+enum { NOT_ENABLED = 0, ENABLED = 1, ENOUGH = 2 };
+
+/* All outcomes of one thread. */
+static NOINLINE int run_thread(worker *w, unsigned t) {
+  engine *e = w->e;
+  run *r = &w->run;
+  int result = NOT_ENABLED, enough = 0;
+  r->script = 0;
+  w->running = t;
+  do {
+    if (unlikely(relaxed_load(&e->stop)))
+      stand_still(e);
+    if (unlikely(relaxed_load(&e->dead)))
+      return ENOUGH | ENABLED;
+    r->made = r->npath = r->overflow = 0;
+    int kind = step(t, w->v, r);
+    if (kind == R_STOP) {
+      change c;
+      uint64_t root = successor(w, t, &c);
+      enough = stopped(w, t, root, &c);
+      undo(w, &c);
+    } else {
+      restore(w, t);
+      if (kind == R_FAULT)
+        enough = failed(w, t);
+      else if (kind == R_BROKEN)
+        w->broken_faults[r->fault] = 1;
+    }
+    if (kind != R_BLOCKED)
+      result = ENABLED;
+    if (e->job == SEARCH)
+      cover(w, kind == R_BLOCKED ? BLOCK_TRIED : BLOCK_TAKEN);
+    if (enough)
+      return ENOUGH | ENABLED;
+  } while (unlikely(r->made != 0) && next_choices(r));
+  return result;
+}
+
+/* Ample sets: the first thread that may run alone here; see the contract of ge_ample. */
+static int run_alone(worker *w, uint64_t *tried, int *result) {
+  const engine *e = w->e;
+  uint32_t at[NTHREADS];
+  for (unsigned t = 0; t < NTHREADS; t++) {
+    unsigned pc = pc_of(t, w->src);
+    at[t] = pc ? stop_base[t] + pc - 1 : UINT32_MAX;
+  }
+  for (unsigned t = 0; t < NTHREADS; t++) {
+    if (at[t] == UINT32_MAX || !e->eligible[at[t]])
+      continue;
+    const uint8_t *with = e->compatible + (size_t)at[t] * NSTOPS;
+    unsigned u = 0;
+    while (u < NTHREADS && (u == t || at[u] == UINT32_MAX || with[at[u]]))
+      u++;
+    if (u < NTHREADS)
+      continue;
+    *result = run_thread(w, t);
+    if (*result != NOT_ENABLED)
+      return 1;
+    set_bit(tried, t);
+  }
+  return 0;
+}
+
+/* All outcomes of the loaded state. */
+static int expand(worker *w) {
+  uint64_t tried[(NTHREADS + 63) / 64] = {0};
+  int result = NOT_ENABLED;
+  if (w->e->eligible && run_alone(w, tried, &result))
+    return result;
+  for (unsigned t = 0; t < NTHREADS; t++)
+    if (pc_of(t, w->src) && !(tried[t / 64] >> t % 64 & 1)) {
+      result |= run_thread(w, t);
+      if (unlikely(result & ENOUGH))
+        break;
+    }
+  return result;
+}
+
+/* Of a state in which no thread has an outcome: is it a deadlock?  Daemons may rest; `key` is a
+ * hash of where the threads stand that do not. */
+static int unfinished(const worker *w, uint64_t *key) {
+  int found = 0;
+  *key = 0;
+  for (unsigned t = 0; t < NTHREADS; t++) {
+    unsigned pc = pc_of(t, w->src);
+    if (pc == 0 || (thread_daemon[t] && stop_rests[stop_base[t] + pc - 1]))
+      continue;
+    found |= !thread_daemon[t];
+    *key = mix(*key + mix(stop_base[t] + pc));
+  }
+  return found;
+}

@@ -1,0 +1,201 @@
+/* Progress: threads that from some state on can never finish.
+ *
+ * Every state gets a mark: the bits of the threads (not daemons) that have ended in some state
+ * it can reach.  A state in which something else was reported, a deadlock or a failed step, gets
+ * all bits: that report covers it and what leads to it.  Edges are computed again, sweeping over
+ * the layers from the deepest to the first, since most steps lead one layer down; again and
+ * again over states whose mark is not full, until a sweep changes nothing.  Marks only grow, so
+ * what is left is the least fixed point whatever the order and the number of workers.
+ *
+ * Marks are bytes, one for each cell of the table of states, for eight threads at a time.
+ */
+
+static int watch_next(engine *e) {
+  e->in_group = 0;
+  for (; e->group < NTHREADS && e->in_group < 8; e->group++)
+    if (!thread_daemon[e->group])
+      e->group_thread[e->in_group++] = e->group;
+  e->group_full = (uint8_t)((1u << e->in_group) - 1);
+  return e->in_group > 0;
+}
+
+static int progress_stop(worker *w, uint64_t root) {
+  uint64_t cell = find_cell(&w->e->states, root);
+  if (cell == UINT64_MAX) /* only after a search that is not complete: nothing can be said */
+    w->mark = w->e->group_full;
+  else
+    w->mark |= relaxed_load(&w->e->marks[cell]);
+  return w->mark == w->e->group_full;
+}
+
+/* The positions of a range lie in one word of `todo`. */
+static void progress_range(worker *w, range where) {
+  engine *e = w->e;
+  uint64_t *todo = &e->todo[where.begin / 64], mine = ~(uint64_t)0 << where.begin % 64;
+  uint64_t base = where.begin & ~(uint64_t)63;
+  if (where.end % 64)
+    mine &= ((uint64_t)1 << where.end % 64) - 1;
+  mine &= *todo;
+  for (uint64_t bits = mine; bits; bits &= bits - 1)
+    fetch_line(&e->states, home(&e->states, e->states.order[base + (unsigned)__builtin_ctzll(bits)]));
+  while (mine) { /* from the last, which may be deeper in what cycles there are */
+    unsigned bit = 63 - (unsigned)__builtin_clzll(mine);
+    uint64_t root = e->states.order[base + bit], cell = find_cell(&e->states, root), key;
+    mine &= ~((uint64_t)1 << bit);
+    uint8_t before = relaxed_load(&e->marks[cell]);
+    load_state(w, root);
+    w->mark = before;
+    for (unsigned i = 0; i < e->in_group; i++)
+      if (pc_of(e->group_thread[i], w->src) == 0)
+        w->mark |= (uint8_t)(1u << i);
+    w->expanded++;
+    if (w->mark != e->group_full && !(expand(w) & ENABLED) && unfinished(w, &key))
+      w->mark = e->group_full;
+    if (w->mark != before) {
+      relaxed_store(&e->marks[cell], w->mark);
+      w->changed = 1;
+    }
+    if (w->mark == e->group_full)
+      *todo &= ~((uint64_t)1 << bit);
+  }
+}
+
+static uint64_t layer_behind(const engine *e, uint64_t depth) {
+  return depth + 1 < e->layers ? e->layer[depth + 1] : e->states.count;
+}
+
+static void free_marks(engine *e) {
+  if (e->marks)
+    munmap(e->marks, e->marks_size);
+  if (e->todo)
+    munmap(e->todo, e->todo_size);
+  e->marks = NULL;
+  e->todo = NULL;
+  e->marks_size = e->todo_size = 0;
+}
+
+static int begin_group(engine *e) {
+  size_t marks = e->states.lines * LINE, todo = (e->states.count + 63) / 64 * 8;
+  size_t marks_room = marks < 65536 ? 65536 : marks, todo_room = todo < 65536 ? 65536 : todo;
+  if (!allowed(e, marks + todo))
+    return 0;
+  e->marks = reserve(&marks_room);
+  e->marks_size = marks_room;
+  e->todo = reserve(&todo_room);
+  e->todo_size = todo_room;
+  if (e->marks == NULL || e->todo == NULL || marks_room < marks || todo_room < todo) {
+    free_marks(e);
+    return 0;
+  }
+  want_huge(e->marks, marks_room);
+  memset(e->todo, 0xff, e->states.count / 64 * 8);
+  if (e->states.count % 64)
+    e->todo[e->states.count / 64] = ((uint64_t)1 << e->states.count % 64) - 1;
+  e->progress_layer = e->layers;
+  e->progress_at = 0;
+  e->progress_changed = 0;
+  return 1;
+}
+
+/* After the last sweep: whose bits are missing where. */
+static int collect_stuck(engine *e) {
+  for (uint64_t depth = 0; depth < e->layers; depth++)
+    for (uint64_t at = e->layer[depth]; at < layer_behind(e, depth); at++) {
+      if ((e->todo[at / 64] >> at % 64 & 1) == 0)
+        continue;
+      uint64_t root = e->states.order[at];
+      unsigned missing = e->group_full & ~e->marks[find_cell(&e->states, root)] & 0xff;
+      for (unsigned i = 0; i < e->in_group; i++)
+        if (missing >> i & 1) {
+          unsigned t = e->group_thread[i];
+          if (e->stuck[t].count++ == 0)
+            e->stuck[t].depth = depth;
+          if (e->stuck[t].depth == depth && !push_root(&e->stuck[t].goals, root))
+            return 0;
+        }
+    }
+  return 1;
+}
+
+static uint64_t expanded(const engine *e) {
+  uint64_t sum = 0;
+  for (unsigned i = 0; i < e->workers; i++)
+    sum += e->worker[i].expanded;
+  return sum;
+}
+
+static int sweep(engine *e, uint64_t budget) {
+  uint64_t spent = 0;
+  while (spent < budget) {
+    if (e->progress_layer == 0 && e->progress_at == 0) /* a sweep is complete */
+      return 1;
+    if (e->progress_at == 0)
+      e->progress_at = layer_behind(e, --e->progress_layer);
+    uint64_t end = e->progress_at, begin = e->layer[e->progress_layer];
+    if (end - begin > budget)
+      begin = (end - budget) & ~(uint64_t)63;
+    if (begin < e->layer[e->progress_layer])
+      begin = e->layer[e->progress_layer];
+    uint64_t before = expanded(e);
+    run_job(e, PROGRESS, begin, end);
+    spent += 1 + (end - begin) / 64 + expanded(e) - before;
+    e->progress_at = begin == e->layer[e->progress_layer] ? 0 : begin;
+    if (e->dead || e->full)
+      return 3;
+  }
+  return 0;
+}
+
+int ge_progress(engine *e, uint64_t budget) {
+  if (e->dead || e->full)
+    return 3;
+  if (e->progress_phase == 2)
+    return 2;
+  if (e->progress_phase == 0) {
+    e->group = 0;
+    e->progress_phase = 1;
+  }
+  if (e->marks == NULL) {
+    if (e->layers == 0 || !watch_next(e)) {
+      e->progress_phase = 2;
+      return 2;
+    }
+    if (!begin_group(e)) {
+      e->group = e->group_thread[0];
+      return 3;
+    }
+  }
+  int result = sweep(e, budget ? budget : 1);
+  if (result != 1)
+    return result;
+  int changed = 0;
+  for (unsigned i = 0; i < e->workers; i++) {
+    changed |= e->worker[i].changed;
+    e->worker[i].changed = 0;
+  }
+  e->progress_layer = e->layers;
+  if (changed)
+    return 0;
+  if (!collect_stuck(e))
+    return 3;
+  free_marks(e);
+  return 0;
+}
+
+int ge_stuck(engine *e, unsigned t, uint64_t out[4]) {
+  memset(out, 0, 4 * sizeof *out);
+  if (t >= NTHREADS)
+    return 0;
+  out[0] = e->stuck[t].count;
+  out[1] = e->stuck[t].depth;
+  out[2] = e->stuck[t].goals.count;
+  return 1;
+}
+
+int ge_stuck_goals(engine *e, unsigned t, uint64_t *out) {
+  if (t >= NTHREADS)
+    return 0;
+  if (e->stuck[t].goals.count)
+    memcpy(out, e->stuck[t].goals.item, e->stuck[t].goals.count * sizeof *out);
+  return 1;
+}

@@ -1,0 +1,85 @@
+/* A whole search, progress and paths without Python, for the sanitizers; prints what must not
+ * depend on the number of workers.  Comes after the engine.  Arguments: workers, seed (of the
+ * maze), memory limit in bytes for the first part of the search or 0. */
+#include <stdio.h>
+
+#ifdef VARS
+#define SEED(x) (toy_seed = (uint32_t)(x))
+#else
+#define SEED(x) ((void)(x))
+#endif
+
+static uint64_t digest_goals(engine *e, uint64_t index, uint64_t n) {
+  uint64_t *goal = malloc((3 * n + 1) * sizeof *goal), v[NWORDS], sum = 0;
+  ge_event_goals(e, index, goal);
+  for (uint64_t i = 0; i < n; i++) {
+    uint64_t one = mix(goal[3 * i + 1]);
+    ge_state(e, goal[3 * i], v);
+    for (unsigned k = 0; k < NWORDS; k++)
+      one = mix(one ^ v[k]);
+    sum += one; /* whatever the order */
+  }
+  free(goal);
+  return sum;
+}
+
+int main(int argc, char **argv) {
+  unsigned workers = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
+  uint64_t limit = argc > 3 ? (uint64_t)atoll(argv[3]) : 0, v[NWORDS], out[16];
+  SEED(argc > 2 ? atoi(argv[2]) : 0);
+  engine *e = ge_new(workers, limit);
+  if (e == NULL)
+    return 1;
+  uint8_t stops[NSTOPS + 1], sites[NSITES + 1];
+  memset(stops, 1, sizeof stops);
+  memset(sites, 1, sizeof sites);
+  ge_flags(e, stops, sites);
+  toy_initial(v);
+  ge_initial(e, v);
+  int result, refused = 0;
+  while ((result = ge_advance(e, 5000)) != 2)
+    if (result == 3) {
+      refused++;
+      ge_limit(e, limit += limit / 4 + 100000);
+    }
+  ge_stats(e, out);
+  printf("%llu states %llu transitions %llu failed %llu layers %llu waiting\n",
+         (unsigned long long)out[0], (unsigned long long)out[1], (unsigned long long)out[2],
+         (unsigned long long)out[3], (unsigned long long)out[4]);
+  if (limit)
+    printf("%s\n", refused ? "refused and resumed" : "never refused");
+  ge_limit(e, 0);
+  uint64_t classes = out[8], last = 0;
+  for (uint64_t i = 0; i < classes; i++) {
+    ge_event_class(e, i, out);
+    printf("event %llu %llu %llu count %llu depth %llu goals %llu %llx\n",
+           (unsigned long long)out[0], (unsigned long long)out[1], (unsigned long long)out[2],
+           (unsigned long long)out[3], (unsigned long long)out[4], (unsigned long long)out[5],
+           (unsigned long long)digest_goals(e, i, out[5]));
+    last = i;
+  }
+  while ((result = ge_progress(e, 3000)) == 0) {
+  }
+  for (unsigned t = 0; result == 2 && t < NTHREADS; t++) {
+    ge_stuck(e, t, out);
+    printf("stuck %u: %llu depth %llu goals %llu\n", t, (unsigned long long)out[0],
+           (unsigned long long)out[1], (unsigned long long)out[2]);
+  }
+  if (classes) {
+    uint64_t goal[3], before[64];
+    uint64_t *all;
+    ge_event_class(e, last, out);
+    all = malloc((3 * out[5] + 1) * sizeof *all);
+    ge_event_goals(e, last, all);
+    memcpy(goal, all, sizeof goal);
+    free(all);
+    if (ge_paths(e, goal, 1))
+      return 2;
+    printf("path of %u\n", ge_depth(e, goal[0]));
+    for (unsigned t = 0; t < NTHREADS; t++)
+      printf("switches %u, %llu before\n", ge_switches(e, goal[0], t),
+             (unsigned long long)ge_predecessors(e, goal[0], t, before, 64));
+  }
+  ge_free(e);
+  return result != 2;
+}
