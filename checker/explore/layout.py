@@ -170,21 +170,28 @@ def _colour(layout: ThreadLayout, start: int) -> int:
 
 
 class Layout:
-    """The layout of a program's states for given stops."""
+    """The layout of a program's states for given stops.
+
+    ``align``: the shared part and the part of each thread are padded with zeros to multiples
+    of so many bytes.
+    """
 
     def __init__(
         self,
         program: ir.Program,
         stops: Sequence[Sequence[int]],
         live: Sequence[Liveness] | None = None,
+        align: int = 1,
     ) -> None:
         self.program = program
+        self.align = align
         self.shared: list[Slot] = []
         offset = 0
         for var in program.shared:
             width = slot_width(var.domain)
             self.shared.append(Slot(offset, width, var.domain.low))
             offset += width * var.length
+        offset = self._padded(offset)
         self.threads: list[ThreadLayout] = []
         for number, thread in enumerate(program.threads):
             own = ThreadLayout(
@@ -195,9 +202,12 @@ class Layout:
             )
             own.index = {stop: index + 1 for index, stop in enumerate(own.stops)}
             own.pc = Slot(offset, 1 if len(own.stops) < 256 else 2, 0)
-            offset = _colour(own, offset + own.pc.width)
+            offset = self._padded(_colour(own, offset + own.pc.width))
             self.threads.append(own)
         self.size = offset
+
+    def _padded(self, offset: int) -> int:
+        return -(-offset // self.align) * self.align
 
     def encode(self, state: State) -> bytes:
         """The bytes of a canonical state whose threads all stand at stops."""

@@ -1,0 +1,1 @@
+"""The native engine: a program as C, compiled when it is explored."""
