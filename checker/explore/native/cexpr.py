@@ -128,12 +128,16 @@ class CExpr:
 
     def total(self, expr: ir.Expr) -> bool:
         """Can evaluating the expression not read outside a variable?"""
+        index: ir.Expr
         for sub in ir.walk(expr):
             match sub:
                 case ir.Shared(var, index):
                     length = self.program.shared[var].length
-                case ir.Local(var, index) if index is not None and self.ranges.thread is not None:
-                    length = self.ranges.thread.locals[var].length
+                case ir.Local(var, ir.Const() | None as at):
+                    assert self.ranges.thread is not None
+                    index, length = at or ir.Const(0), self.ranges.thread.locals[var].length
+                case ir.Local():
+                    return False
                 case ir.ListNext(ref):
                     index, length = ref.base, self.program.shared[ref.var].length - ref.capacity + 1
                 case _:

@@ -276,6 +276,8 @@ path_full(run *r, uint32_t np, uint32_t room)
 	}
 	if (to > room)
 		to = 1;
+	for (from = to; from < PATH_CAP; from++)	/* all of it is read after an overflow */
+		r->path[from] = r->path[0];
 	r->overflow = 1;
 	r->npath = to;
 	r->spent += np - to;

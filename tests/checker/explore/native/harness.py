@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genfscheck.checker.explore.engine import Facts, facts
-from genfscheck.checker.explore.native.build import load_text
+from genfscheck.checker.explore.native.compiler import load_text
 from genfscheck.checker.explore.native.cgen import MAX_CHOICES, PATH_CAP, generate
 from genfscheck.checker.explore.native.tables import Fault, NativeModel
 from genfscheck.checker.lang import ir
