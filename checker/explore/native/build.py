@@ -1,61 +1,251 @@
-"""The native engine of a program: its text, compiled and loaded, with types.
+"""From C text to a loaded shared object: compiler, cache, and what can go wrong with them.
 
-:func:`build` makes a :class:`Library` of a program's model part and the engine, which lie in
-one translation unit; a :class:`NativeEngine` is one search with it.
+Compiled objects are kept in a cache folder under a name made from the hash of the text, the
+compiler's version and the flags.  Beside each object a small file holds the hash of its bytes,
+which is verified before the object is loaded: a file that was cut off is compiled again.
+
+Loading an object executes it, so a cache folder that somebody else could write to is not used.
+Then a private temporary folder takes its place, with one line of warning: what is found does
+not depend on the cache, only a few seconds do, so refusing would turn a matter of permissions
+into a missing result.
 """
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
-from collections.abc import Iterator, Sequence
-from ctypes import POINTER, c_char_p, c_int, c_uint, c_uint8, c_uint32, c_uint64, c_void_p
+import errno
+import hashlib
+import os
+import shlex
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import uuid
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from enum import IntEnum
 from pathlib import Path
-from typing import Any
 
-from .compiler import FLAGS, NativeError, NativeUnavailable, Warn, load_text, to_stderr
-from .tables import NativeModel
-
-__all__ = [
-    "Event", "EventKind", "Library", "NativeEngine", "NativeError", "NativeUnavailable", "Stats",
-    "build", "engine_text",
-]  # fmt: skip
-
-API_VERSION = 1
-NOBODY = 0xFFFFFFFF
+FLAGS = ("-std=gnu11", "-O1", "-fPIC", "-shared", "-pthread")
+KEPT = 200
 _FOLDER = Path(__file__).parent
-_U64 = POINTER(c_uint64)
-_MARKS = POINTER(c_uint8)
-_MISREAD = "uint32_t gm_misread(void) { return __atomic_load_n(&misread, __ATOMIC_RELAXED); }\n"
+_NAME = "model.c"
 
-# The exported functions: result, arguments.
-_API: dict[str, tuple[Any, list[Any]]] = {
-    "ge_new": (c_void_p, [c_uint, c_uint64]),
-    "ge_free": (None, [c_void_p]),
-    "ge_constant": (c_uint32, [c_int]),
-    "ge_flags": (None, [c_void_p, c_char_p, c_char_p]),
-    "ge_ample": (c_int, [c_void_p, c_char_p, c_char_p]),
-    "ge_limit": (None, [c_void_p, c_uint64]),
-    "ge_initial": (c_int, [c_void_p, _U64]),
-    "ge_advance": (c_int, [c_void_p, c_uint64]),
-    "ge_stats": (None, [c_void_p, _U64]),
-    "ge_layer": (c_uint64, [c_void_p, c_uint32]),
-    "ge_root": (c_uint64, [c_void_p, c_uint64]),
-    "ge_state": (None, [c_void_p, c_uint64, _U64]),
-    "ge_find": (c_uint64, [c_void_p, _U64]),
-    "ge_coverage": (None, [c_void_p, _MARKS, _MARKS, _MARKS]),
-    "ge_event_class": (c_int, [c_void_p, c_uint64, _U64]),
-    "ge_event_goals": (c_int, [c_void_p, c_uint64, _U64]),
-    "ge_progress": (c_int, [c_void_p, c_uint64]),
-    "ge_stuck": (None, [c_void_p, c_uint, _U64]),
-    "ge_stuck_goals": (None, [c_void_p, c_uint, _U64]),
-    "ge_paths": (c_int, [c_void_p, _U64, c_uint64]),
-    "ge_switches": (c_uint32, [c_void_p, c_uint64, c_uint]),
-    "ge_depth": (c_uint32, [c_void_p, c_uint64]),
-    "ge_predecessors": (c_uint64, [c_void_p, c_uint64, c_uint, _U64, c_uint64]),
-    "gm_misread": (c_uint32, []),
-}
+Warn = Callable[[str], None]
+
+
+class NativeUnavailable(Exception):
+    """There is no native engine here (no C compiler); another engine must do.  One line."""
+
+
+class NativeError(Exception):
+    """Compiling or loading failed although it should not.  One line."""
+
+
+def to_stderr(line: str) -> None:
+    print(f"genfscheck: {line}", file=sys.stderr)
+
+
+# ------------------------------------------------------------------------ the compiler
+
+
+@dataclass(frozen=True, slots=True)
+class Compiler:
+    """A C compiler: the command, and what it says of its version."""
+
+    command: tuple[str, ...]
+    version: str
+
+
+def find_compiler() -> Compiler:
+    """The compiler that ``$CC`` names, or the system's; raises NativeUnavailable."""
+    named = os.environ.get("CC", "").strip()
+    for command in [named] if named else ["cc", "gcc", "clang"]:
+        words = tuple(shlex.split(command))
+        if not words or shutil.which(words[0]) is None:
+            continue
+        try:
+            done = subprocess.run(
+                [*words, "--version"], capture_output=True, text=True, errors="replace", timeout=60
+            )
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if done.returncode == 0:
+            return Compiler(words, done.stdout.strip())
+    if named:
+        raise NativeUnavailable(f"the C compiler that CC names cannot be run: {named}")
+    raise NativeUnavailable("no C compiler found: install gcc or clang, or set CC")
+
+
+def _compile(compiler: Compiler, flags: Sequence[str], text: str, folder: Path) -> Path:
+    """Compile a text in a folder of its own; the object's path."""
+    source, target = folder / _NAME, folder / "model.so"
+    source.write_text(text, encoding="utf-8")
+    command = [*compiler.command, *flags, "-o", target.name, source.name]
+    try:
+        done = subprocess.run(
+            command, cwd=folder, capture_output=True, text=True, errors="replace",
+            env={**os.environ, "LC_ALL": "C", "TMPDIR": str(folder)},
+        )  # fmt: skip
+    except OSError as error:
+        raise NativeError(f"{compiler.command[0]} cannot be run: {error.strerror}") from None
+    if done.returncode == 0 and target.is_file() and target.stat().st_size:
+        return target
+    if "No space left on device" in done.stderr or shutil.disk_usage(folder).free < 1 << 20:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+    lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+    first = next((line for line in lines if "error" in line), lines[0] if lines else "")
+    raise NativeError(
+        f"{compiler.command[0]} failed with status {done.returncode}"
+        f"{': ' if first else ''}{first}; its input is {_keep(text)}"
+    )
+
+
+def _keep(text: str) -> str:
+    """Save a text that could not be compiled; where (with the folder's failure, if it fails)."""
+    try:
+        handle, name = tempfile.mkstemp(prefix="genfscheck-", suffix=".c")
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        return f"lost ({error.strerror})"
+    return name
+
+
+# ---------------------------------------------------------------------------- the cache
+
+_private: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def _private_folder() -> Path:
+    """A folder of this process, removed when it ends."""
+    if not _private:
+        _private.append(tempfile.TemporaryDirectory(prefix="genfscheck-"))
+    return Path(_private[0].name)
+
+
+def cache_path() -> Path | None:
+    """Where compiled objects are kept, by the environment; None where there is no home."""
+    if own := os.environ.get("GENFSCHECK_CACHE"):
+        return Path(own)
+    if (base := os.environ.get("XDG_CACHE_HOME")) and os.path.isabs(base):
+        return Path(base) / "genfscheck"
+    try:
+        return Path.home() / ".cache" / "genfscheck"
+    except RuntimeError:
+        return None
+
+
+def _distrust(folder: Path) -> str:
+    """Why a folder must not be loaded from ("" if it may be).
+
+    It must be ours, and neither it nor any folder above it may be one in which somebody else
+    can replace entries (a folder above may let others add entries if it is sticky).
+    """
+    me = os.geteuid()
+    for place in (folder, *folder.parents):
+        status = place.stat()
+        if status.st_uid not in ((me,) if place == folder else (me, 0)):
+            return f"{place} belongs to somebody else"
+        if status.st_mode & 0o022 and (place == folder or not status.st_mode & stat.S_ISVTX):
+            return f"others can write to {place}"
+    return ""
+
+
+def cache_folder(warn: Warn = to_stderr) -> Path:
+    """The cache folder, made if need be; a private one, after a warning, if it cannot be used."""
+    folder = cache_path()
+    if folder is None:
+        why = "there is no home directory"
+    else:
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folder = folder.resolve(strict=True)
+            why = _distrust(folder)
+            if not why and not os.access(folder, os.W_OK | os.X_OK):
+                why = f"{folder} cannot be written to"
+        except OSError as error:
+            why = f"{error.filename or folder}: {error.strerror}"
+    if not why and folder is not None:
+        return folder
+    warn(f"the cache of compiled models is not used: {why}")
+    return _private_folder()
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _cached(folder: Path, key: str) -> Path | None:
+    """The object of a key, if it is there and whole."""
+    try:
+        sealed = (folder / f"{key}.sum").read_text(encoding="ascii").strip()
+        if len(sealed) != 64 or not sealed.isalnum():
+            return None
+        found = folder / f"{key}-{sealed[:16]}.so"
+        if _digest(found) != sealed:
+            return None
+        os.utime(found)
+        os.utime(folder / f"{key}.sum")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return found
+
+
+def _prune(folder: Path) -> None:
+    """Forget the objects that were not used for longest, beyond :data:`KEPT`."""
+    with contextlib.suppress(OSError):
+        entries = sorted(folder.glob("*.s[ou]*"), key=lambda path: path.stat().st_mtime)
+        for path in entries[: max(0, len(entries) - 2 * KEPT)]:
+            path.unlink(missing_ok=True)
+
+
+def shared_object(
+    text: str, flags: Sequence[str] = FLAGS, warn: Warn = to_stderr
+) -> Path:
+    """The shared object of a C text: from the cache, or compiled now.
+
+    Raises NativeUnavailable without a compiler, and NativeError where it fails.
+    """
+    compiler = find_compiler()
+    recipe = "\0".join([text, *compiler.command, compiler.version, *flags])
+    key = hashlib.sha256(recipe.encode()).hexdigest()
+    folder = cache_folder(warn)
+    found = _cached(folder, key)
+    if found is not None:
+        return found
+    work = folder / f"tmp-{os.getpid()}-{uuid.uuid4().hex}"
+    try:
+        work.mkdir(mode=0o700)
+        made = _compile(compiler, flags, text, work)
+        sealed = _digest(made)
+        target = folder / f"{key}-{sealed[:16]}.so"
+        os.replace(made, target)
+        note = work / "sum"
+        note.write_text(sealed + "\n", encoding="ascii")
+        os.replace(note, folder / f"{key}.sum")
+    except OSError as error:
+        raise NativeError(f"compiling in {folder} failed: {error.strerror}") from None
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    _prune(folder)
+    return target
+
+
+def load_text(
+    text: str, flags: Sequence[str] = FLAGS, warn: Warn = to_stderr
+) -> ctypes.CDLL:
+    """Compile (or find) and load a C text."""
+    path = shared_object(text, flags, warn)
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise NativeError(f"the compiled model cannot be loaded: {error}".splitlines()[0]) from None
+
+
+# ----------------------------------------------------------------------------- the text
 
 
 def engine_text() -> str:
@@ -81,242 +271,3 @@ def _inlined(name: str, seen: set[str]) -> str:
         else:
             parts.append(line)
     return "\n".join(parts) + "\n"
-
-
-@dataclass(frozen=True, slots=True)
-class Library:
-    """A program's native engine, loaded."""
-
-    model: NativeModel
-    functions: ctypes.CDLL
-
-    def check_predicates(self) -> None:
-        """Raise NativeError if an invariant or a witness has read outside a variable."""
-        misread = self.functions.gm_misread()
-        if misread:
-            raise NativeError(f"{self.model.places[misread - 1]} reads outside a variable")
-
-
-def build(
-    model: NativeModel, flags: Sequence[str] = FLAGS, warn: Warn = to_stderr
-) -> Library:
-    """Compile and load, or load from the cache, a program's native engine.
-
-    Raises NativeUnavailable without a C compiler, NativeError where something fails that
-    should not; both say what in one line.
-    """
-    functions = load_text(f"{model.text}{_MISREAD}{engine_text()}", flags, warn)
-    for name, (result, arguments) in _API.items():
-        try:
-            function = getattr(functions, name)
-        except AttributeError:
-            raise NativeError(f"the compiled model has no {name}") from None
-        function.restype, function.argtypes = result, arguments
-    found = tuple(functions.ge_constant(which) for which in range(7))
-    wanted = (
-        API_VERSION, len(model.program.threads), model.words, model.stop_base[-1],
-        len(model.blocks), len(model.sites), len(model.faults),
-    )  # fmt: skip
-    if found != wanted:
-        raise NativeError(f"the compiled model is another one: {found} instead of {wanted}")
-    return Library(model, functions)
-
-
-class EventKind(IntEnum):
-    """What kind of thing happened."""
-
-    FAULT = 1
-    INVARIANT = 2
-    DEADLOCK = 3
-    AT_END = 4
-    WITNESS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A class of events: what, how often, the least depth, and where at that depth.
-
-    ``which`` is the number of the fault, invariant or witness (for a deadlock, a hash of the
-    threads' places); ``key`` tells apart classes of one kind.  A goal is (root of the source,
-    thread, root of the state after it); the thread is :data:`NOBODY` where it is a state alone.
-    """
-
-    kind: EventKind
-    which: int
-    key: int
-    count: int
-    depth: int
-    goals: tuple[tuple[int, int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """How far a search is; ``memory`` and its parts in bytes, ``nodes`` of the state trees."""
-
-    states: int
-    transitions: int
-    failed: int
-    layers: int
-    queue: int
-    memory: int
-    table_memory: int
-    tree_memory: int
-    classes: int
-    nodes: int
-
-
-class NativeEngine:
-    """One search; states are named by their roots (64 bits, not 0).
-
-    Raises NativeError when memory does not even suffice to begin.  Not to be used by several
-    Python threads at once.
-    """
-
-    def __init__(self, library: Library, workers: int = 1, max_memory: int = 0) -> None:
-        self._functions = library.functions
-        self._library = library
-        self._words = library.model.words
-        self._engine: int | None = library.functions.ge_new(workers, max_memory)
-        if self._engine is None:
-            raise NativeError("not enough memory to begin a search")
-
-    def close(self) -> None:
-        """Give back the memory; the engine cannot be used any more."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            self._functions.ge_free(engine)
-
-    def __del__(self) -> None:
-        if getattr(self, "_engine", None) is not None:
-            self.close()
-
-    def _vector(self, state: bytes) -> ctypes.Array[c_uint64]:
-        if len(state) != 8 * self._words:
-            raise ValueError(f"a state of {len(state)} bytes instead of {8 * self._words}")
-        return (c_uint64 * self._words).from_buffer_copy(state)
-
-    # ---------------------------------------------------------------------- searching
-
-    def flags(self, stops: bytes, sites: bytes) -> None:
-        """Where the search stops, and which race checks it makes: before anything else."""
-        model = self._library.model
-        if len(stops) != model.stop_base[-1] or len(sites) != len(model.sites):
-            raise ValueError("flags of another program")
-        self._functions.ge_flags(self._engine, stops, sites)
-
-    def ample(self, eligible: bytes, compatible: bytes) -> None:
-        """Stops whose threads may be expanded alone, and the matrix of compatible stops."""
-        count = self._library.model.stop_base[-1]
-        if len(eligible) != count or len(compatible) != count * count:
-            raise ValueError("tables of another program")
-        if self._functions.ge_ample(self._engine, eligible, compatible):
-            raise NativeError("not enough memory for the tables of the reduction")
-
-    def limit(self, max_memory: int) -> None:
-        """Another bound on the memory, in bytes (0: none)."""
-        self._functions.ge_limit(self._engine, max_memory)
-
-    def initial(self, state: bytes) -> bool:
-        """Add an initial state; was it new?"""
-        status = self._functions.ge_initial(self._engine, self._vector(state))
-        if status < 0:
-            raise NativeError("not enough memory for the initial states")
-        return bool(status)
-
-    def advance(self, budget: int) -> int:
-        """Expand up to about so many states of the present layer.
-
-        0: the layer is not finished; 1: it is; 2: the search is; 3: the memory is used up.
-        """
-        status = int(self._functions.ge_advance(self._engine, budget))
-        self._library.check_predicates()
-        return status
-
-    def stats(self) -> Stats:
-        out = (c_uint64 * 16)()
-        self._functions.ge_stats(self._engine, out)
-        return Stats(*out[:10])
-
-    def layer(self, depth: int) -> int:
-        """The number of the first state of a depth, in the order of discovery."""
-        return int(self._functions.ge_layer(self._engine, depth))
-
-    def root(self, number: int) -> int:
-        """The root of the state that was discovered as this one, from 0 (0: there is none)."""
-        return int(self._functions.ge_root(self._engine, number))
-
-    def state(self, root: int) -> bytes:
-        """A stored state."""
-        vector = (c_uint64 * self._words)()
-        self._functions.ge_state(self._engine, root, vector)
-        return bytes(vector)
-
-    def find(self, state: bytes) -> int | None:
-        """The root of a state, if it is stored."""
-        return int(self._functions.ge_find(self._engine, self._vector(state))) or None
-
-    def coverage(self) -> tuple[bytes, bytes, bytes]:
-        """Marks of blocks (1 taken, 2 tried), of strays, and of faults that were broken waits."""
-        model = self._library.model
-        made = [
-            (c_uint8 * max(1, len(of)))() for of in (model.blocks, model.sites, model.faults)
-        ]
-        self._functions.ge_coverage(self._engine, *made)
-        blocks, strays, broken = (
-            bytes(marks)[: len(of)]
-            for marks, of in zip(made, (model.blocks, model.sites, model.faults), strict=True)
-        )
-        return blocks, strays, broken
-
-    def events(self) -> Iterator[Event]:
-        """What happened, class by class."""
-        for index in range(self.stats().classes):
-            out = (c_uint64 * 8)()
-            self._functions.ge_event_class(self._engine, index, out)
-            kind, which, key, count, depth, room = out[:6]
-            goals = (c_uint64 * (3 * room + 1))()
-            self._functions.ge_event_goals(self._engine, index, goals)
-            flat = goals[: 3 * room]
-            found = tuple(zip(flat[::3], flat[1::3], flat[2::3], strict=True))
-            yield Event(EventKind(kind), which, key, count, depth, found)
-
-    # -------------------------------------------------------------- after the search
-
-    def progress(self, budget: int) -> int:
-        """Look for threads that can never finish.  0: not done yet; 2: done; 3: memory."""
-        return int(self._functions.ge_progress(self._engine, budget))
-
-    def stuck(self, thread: int) -> tuple[int, int, list[int]]:
-        """Of the states from which a thread cannot finish: how many, the depth, the first."""
-        out = (c_uint64 * 4)()
-        self._functions.ge_stuck(self._engine, thread, out)
-        roots = (c_uint64 * (out[2] + 1))()
-        self._functions.ge_stuck_goals(self._engine, thread, roots)
-        return out[0], out[1], roots[: out[2]]
-
-    def paths(self, roots: Sequence[int]) -> None:
-        """Prepare the shortest paths to some states."""
-        wanted = (c_uint64 * max(1, len(roots)))(*roots)
-        if self._functions.ge_paths(self._engine, wanted, len(roots)):
-            raise NativeError("not enough memory for the shortest paths")
-
-    def switches(self, root: int, last: int) -> int | None:
-        """The fewest switches of a shortest path whose last step is the thread's (-1: none)."""
-        found = int(self._functions.ge_switches(self._engine, root, last & NOBODY))
-        return None if found == NOBODY else found
-
-    def depth(self, root: int) -> int:
-        """The depth of a state on one of the shortest paths."""
-        return int(self._functions.ge_depth(self._engine, root))
-
-    def predecessors(self, root: int, last: int) -> list[int]:
-        """The states before the last step, the thread's, of the best shortest paths to a state."""
-        room = 16
-        while True:
-            out = (c_uint64 * room)()
-            count = int(
-                self._functions.ge_predecessors(self._engine, root, last & NOBODY, out, room)
-            )
-            if count <= room:
-                return out[:count]
-            room = count

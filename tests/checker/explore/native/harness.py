@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from genfscheck.checker.explore.engine import Facts, facts
-from genfscheck.checker.explore.native.compiler import load_text
+from genfscheck.checker.explore.native.build import load_text
 from genfscheck.checker.explore.native.cgen import MAX_CHOICES, PATH_CAP, generate
 from genfscheck.checker.explore.native.tables import Fault, NativeModel
 from genfscheck.checker.lang import ir
@@ -24,7 +24,6 @@ uint64_t gm_ask(int which, const uint64_t *v)
     default: return witnessed(v);
     }
 }
-uint32_t gm_misread(void) { return misread; }
 uint64_t gm_invariant_word(unsigned word) { return invariant_words[word / 64] >> word % 64 & 1; }
 unsigned gm_sizeof_run(void) { return sizeof(run); }
 unsigned gm_rests(unsigned stop) { return stop_rests[stop]; }
