@@ -11,13 +11,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import click
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from ..explore.result import Granularity
+from ..explore.native.build import NativeUnavailable, find_compiler
+from ..explore.result import EngineName, Granularity
 from ..lang.scenario import Scenario
 from ..trace.data import check_writable, write_text
 from ..trace.errors import DataError
@@ -25,7 +27,7 @@ from ..trace.names import line_ranges
 from .library import Library, Subject
 from .outcome import EXIT_INCONCLUSIVE, EXIT_USAGE, Outcome, exit_status, report
 from .pool import Done, Failed, Progress, run_jobs
-from .work import Task, check_scenario
+from .work import Effort, Task, check_scenario
 
 ENGINES = ("auto", "python", "native", "z3")
 
@@ -36,9 +38,7 @@ class Settings:
 
     variant: str
     fixes: tuple[str, ...]
-    granularity: Granularity
-    max_states: int
-    max_memory: int
+    effort: Effort
     workers: int
     json: Path | None
     traces: Path
@@ -53,12 +53,13 @@ class Settings:
 @click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True)
 @click.option("--granularity", type=click.Choice(("reduced", "fine")), default="reduced",
               show_default=True, help="What is one step; `fine` turns every reduction off.")
-@click.option("--max-states", type=click.IntRange(min=1), default=5_000_000, show_default=True,
+@click.option("--max-states", type=click.IntRange(min=1), default=100_000_000, show_default=True,
               help="Stop a scenario after this many states: inconclusive.")
-@click.option("--max-memory", type=click.IntRange(min=64), default=1024, show_default=True,
+@click.option("--max-memory", type=click.IntRange(min=64), default=2048, show_default=True,
               metavar="MIB", help="Stop a scenario whose process is larger: inconclusive.")
 @click.option("--workers", type=click.IntRange(1, 256), default=None, metavar="N",
-              help="Scenarios checked at the same time.  [default: the number of processors]")
+              help="Scenarios checked at the same time; what is left over are threads of the "
+              "native engine.  [default: the number of processors]")
 @click.option("--json", "json_file", type=click.Path(path_type=Path), metavar="FILE",
               help="Write the results as JSON.")
 @click.option("--traces", type=click.Path(path_type=Path), default=Path("traces"),
@@ -70,7 +71,7 @@ def check(
     names: tuple[str, ...],
     variant: str | None,
     fixes: tuple[str, ...],
-    engine: str,
+    engine: Literal["auto", "python", "native", "z3"],
     granularity: Granularity,
     max_states: int,
     max_memory: int,
@@ -80,25 +81,36 @@ def check(
     full: bool,
 ) -> int:
     """Check scenarios, by name or by path of a TOML file; none: the standard suite."""
-    if engine in ("native", "z3"):
-        click.echo(f"genfscheck: the {engine} engine is not built yet: use python", err=True)
+    if engine == "z3":
+        click.echo("genfscheck: the z3 engine is not built yet: use python", err=True)
         return EXIT_USAGE
     library = Library(subject)
+    chosen = library.chosen(names, full=full)
+    workers = workers or _processors()
+    jobs = min(workers, max(1, len(chosen)))
     settings = Settings(
         variant=library.variant(variant),
         fixes=library.fixes(fixes),
-        granularity=granularity,
-        max_states=max_states,
-        max_memory=max_memory,
-        workers=workers or _processors(),
+        effort=Effort(granularity, _usable(engine), workers // jobs, max_states, max_memory),
+        workers=jobs,
         json=json_file,
         traces=traces,
     )
-    chosen = library.chosen(names, full=full)
     if json_file is not None:
         check_writable(json_file)
     _prepare(traces)
     return Run(library, settings, chosen).execute()
+
+
+def _usable(engine: EngineName) -> EngineName:
+    """The engine asked for, or python where C cannot be compiled: that is said in one line."""
+    if engine != "python":
+        try:
+            find_compiler()
+        except NativeUnavailable as error:
+            click.echo(f"genfscheck: {error}; the python engine answers", err=True)
+            return "python"
+    return engine
 
 
 def _processors() -> int:
@@ -143,9 +155,7 @@ class Run:
                 scenario=scenario,
                 variant=self.settings.variant,
                 fixes=self.settings.fixes,
-                granularity=self.settings.granularity,
-                max_states=self.settings.max_states,
-                max_memory=self.settings.max_memory,
+                effort=self.settings.effort,
                 traces=self.settings.traces,
             )
             for scenario in self.scenarios
@@ -254,7 +264,7 @@ class Run:
         fixes = f" with {', '.join(settings.fixes)}" if settings.fixes else ""
         self.console.print(
             f"{self.library.subject.name} {settings.variant}{fixes}: {_count(count, 'scenario')}, "
-            f"{settings.granularity} granularity, python engine"
+            f"{settings.effort.granularity} granularity, {settings.effort.engine} engine"
         )
         self.console.print(
             f"{'scenario':{self.width}}  {'verdict':12}  {'states':>10}  {'steps':>11}  "
@@ -286,10 +296,16 @@ class Run:
         self._summary(outcomes, interrupted)
         if self.settings.json is not None:
             document = report(
-                outcomes, variant=self.settings.variant, engine="python", interrupted=interrupted
+                outcomes, variant=self.settings.variant, engine=self._engine(outcomes),
+                interrupted=interrupted,
             )
             write_text(self.settings.json, json.dumps(document, indent=1) + "\n")
         return EXIT_INCONCLUSIVE if interrupted else exit_status(outcomes)
+
+    def _engine(self, outcomes: Sequence[Outcome]) -> str:
+        """The engines that answered."""
+        used = sorted({outcome.engine for outcome in outcomes})
+        return "+".join(used) or self.settings.effort.engine
 
     def _findings(self, outcomes: Sequence[Outcome]) -> None:
         """The table of what was found, by cause."""

@@ -26,7 +26,7 @@ from ..trace.names import line_ranges
 from .library import Library, Subject
 from .outcome import EXIT_INCONCLUSIVE
 from .pool import Done, Failed, Report, run_jobs
-from .work import covered_lines, search
+from .work import Effort, covered_lines, search
 
 _RANGE = re.compile(r"\s*(\d+)(?:-(\d+))?\s*$")
 
@@ -152,7 +152,7 @@ def reach(task: CoverageTask, tell: Report) -> Reached:
     """Explore one scenario and say what it executed."""
     library = Library(task.subject)
     program = library.compile(task.scenario, task.subject.variant, ())
-    result = search(program, "reduced", task.max_states, tell)
+    result = search(program, Effort(max_states=task.max_states), tell)
     statements = {
         (thread.code[node].where.file, thread.code[node].where.line)
         for thread, covered in zip(program.threads, result.covered, strict=True)

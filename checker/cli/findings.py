@@ -18,7 +18,7 @@ from ..trace.record import Trace, save
 from .library import Library, Subject
 from .outcome import EXIT_VIOLATED
 from .pool import Done, Failed, Report, run_jobs
-from .work import counterexample, search
+from .work import Effort, counterexample, search
 
 
 @click.command()
@@ -62,7 +62,7 @@ def find_again(task: FindTask, tell: Report) -> dict[str, Trace]:
     """The shortest trace of each finding that a scenario shows, by id."""
     library = Library(task.subject)
     program = library.compile(task.scenario, task.subject.variant, ())
-    result = search(program, "reduced", None, tell)
+    result = search(program, Effort(), tell)
     found: dict[str, Trace] = {}
     for violation in result.violations:
         trace = counterexample(library, task.scenario, program, violation, result.stops)

@@ -42,6 +42,7 @@ class Outcome:
     complete: bool
     violations: tuple[Violation, ...] = ()
     why: str = ""
+    engine: str = "python"
 
 
 def overall(outcomes: Sequence[Outcome]) -> Verdict:
@@ -80,6 +81,7 @@ def _result(outcome: Outcome) -> dict[str, Any]:
         "seconds": round(outcome.seconds, 3),
         "complete": outcome.complete,
         "why": outcome.why,
+        "engine": outcome.engine,
         "violations": [
             {
                 "property": violation.property,

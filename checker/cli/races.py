@@ -18,7 +18,7 @@ from ..trace.names import line_ranges
 from .library import Library, Subject
 from .outcome import EXIT_INCONCLUSIVE
 from .pool import Done, Failed, Report, run_jobs
-from .work import search
+from .work import Effort, search
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def find_races(task: RaceTask, tell: Report) -> Races:
     """Explore one scenario; the reduced search reports every access it had to split."""
     library = Library(task.subject)
     program = library.compile(task.scenario, task.subject.variant, ())
-    result = search(program, "reduced", task.max_states, tell)
+    result = search(program, Effort(max_states=task.max_states), tell)
     found: dict[tuple[str, Access, Access], None] = {}
     for race in result.races:
         one, two = sorted(_sides(program, race), key=_order)

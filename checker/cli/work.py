@@ -10,7 +10,7 @@ from pathlib import Path
 from ..explore.errors import InternalError
 from ..explore.explore import explore
 from ..explore.refine import expand
-from ..explore.result import Found, Granularity, Progress, Result
+from ..explore.result import EngineName, Found, Granularity, Progress, Result
 from ..lang import ir
 from ..lang.scenario import Scenario
 from ..trace.names import line_ranges
@@ -24,6 +24,20 @@ _SECONDS_BETWEEN_REPORTS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
+class Effort:
+    """How a program is explored, and where that ends: ``max_memory`` in MiB.
+
+    ``threads`` are those of the native engine.
+    """
+
+    granularity: Granularity = "reduced"
+    engine: EngineName = "auto"
+    threads: int = 1
+    max_states: int | None = None
+    max_memory: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Task:
     """Everything one process needs to check one scenario."""
 
@@ -31,9 +45,7 @@ class Task:
     scenario: Scenario
     variant: str
     fixes: tuple[str, ...]
-    granularity: Granularity
-    max_states: int
-    max_memory: int
+    effort: Effort
     traces: Path
 
 
@@ -43,7 +55,7 @@ def check_scenario(task: Task, tell: Report) -> Outcome:
     started = time.monotonic()
     program = library.compile(task.scenario, task.variant, task.fixes)
     tell({"states": 0})
-    result = search(program, task.granularity, task.max_states, tell, task.max_memory)
+    result = search(program, task.effort, tell)
     violations = []
     for number, found in enumerate(result.violations, start=1):
         trace = counterexample(library, task.scenario, program, found, result.stops)
@@ -72,17 +84,12 @@ def check_scenario(task: Task, tell: Report) -> Outcome:
         complete=result.complete,
         violations=tuple(violations),
         why=why,
+        engine=result.engine,
     )
 
 
-def search(
-    program: ir.Program,
-    granularity: Granularity,
-    max_states: int | None,
-    tell: Report | None = None,
-    max_memory: int | None = None,
-) -> Result:
-    """Explore a program, telling how it goes; ``max_memory`` in MiB."""
+def search(program: ir.Program, effort: Effort, tell: Report | None = None) -> Result:
+    """Explore a program, telling how it goes."""
 
     last = 0.0
 
@@ -103,9 +110,11 @@ def search(
 
     return explore(
         program,
-        granularity=granularity,
-        max_states=max_states,
-        max_memory=None if max_memory is None else max_memory << 20,
+        granularity=effort.granularity,
+        engine=effort.engine,
+        workers=effort.threads,
+        max_states=effort.max_states,
+        max_memory=None if effort.max_memory is None else effort.max_memory << 20,
         progress=forward,
     )
 
@@ -148,7 +157,7 @@ def _verdict(task: Task, program: ir.Program, result: Result) -> tuple[Verdict, 
     if not result.complete:
         why = {
             "max_states": f"stopped after {result.states:,} states: raise --max-states",
-            "max_memory": f"stopped at {task.max_memory} MiB: raise --max-memory",
+            "max_memory": f"stopped at {task.effort.max_memory} MiB: raise --max-memory",
         }.get(result.bound, f"stopped: {result.bound}")
         return result.verdict, why
     missing = [name for name, path in result.witnesses.items() if path is None]

@@ -5,7 +5,6 @@ refined, until one runs through; the fine granularity needs no assumptions.
 """
 
 from __future__ import annotations
-# LAZY
 
 import time
 from collections.abc import Callable
@@ -15,6 +14,9 @@ from typing import TypeVar
 from ..lang import ir
 from .engine import Engine, facts, fine_stops
 from .graph import Shortest
+from .native.build import NativeUnavailable
+from .native.handle import Library, load
+from .native.search import NativeSearch
 from .paths import Goal
 from .pygen import Checks
 from .reduce import Evidence, Reduction
@@ -49,13 +51,11 @@ def explore(
     bounds = Bounds(max_states, max_seconds, max_memory)
     run = _Run(program, granularity, progress, workers)
     if engine == "native":
-        from .native.build import load
         return run.native(load(run.known), bounds)
     if engine == "auto" and (max_states is None or max_states > _SMALL):
         result = run.python(replace(bounds, states=_SMALL))
         if result.bound != "max_states":
             return result
-        from .native.build import NativeUnavailable, load
         try:
             return run.native(load(run.known), bounds)
         except NativeUnavailable:
@@ -63,7 +63,7 @@ def explore(
     return run.python(bounds, keep_states)
 
 
-_Search = TypeVar("_Search")
+_Search = TypeVar("_Search", Search, NativeSearch)
 
 
 class _Run:
@@ -142,7 +142,6 @@ class _Run:
 
     def native(self, library: Library, bounds: Bounds) -> Result:
         """Explore with the native engine."""
-        from .native.search import NativeSearch
         search = self._settle(
             lambda: NativeSearch(
                 library, self.known, self.stops, self.checks, bounds, self.progress, self.unsure,

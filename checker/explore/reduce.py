@@ -48,9 +48,11 @@ class _Arrival:
 
 
 class Evidence(Protocol):
-    """What a search has seen so far; ``wrong`` are the waits inside blocks that were false."""
+    """What a search has seen so far."""
 
-    wrong: set[tuple[int, int]]
+    @property
+    def wrong(self) -> set[tuple[int, int]]:
+        """The waits inside blocks that were false, as (thread, instruction)."""
 
     def news(self) -> tuple[int, ...]:
         """Something that changes whenever there is new evidence."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 from ...lang import ir
 from ..causes import Causes
@@ -21,17 +20,10 @@ from ..pygen import Checks
 from ..report import Reporter, wanted
 from ..result import Found, Path, Progress, ProgressCallback
 from ..search import Bounds, memory_used
-from .build import EventKind, Library, NativeEngine
+from .handle import NOBODY, Event, EventKind, Library, NativeEngine
 
 _BUDGET = 200_000
 _MORE = 500
-_NOBODY = 0xFFFFFFFF
-
-
-class Unsure(Protocol):
-    """Asked at the end of each depth: does what was seen make the search pointless?"""
-
-    def __call__(self, seen: NativeSearch, /) -> bool: ...
 
 
 class NativeSearch:
@@ -78,10 +70,12 @@ class NativeSearch:
 
     def run(self) -> None:
         """Search until everything is seen, a bound is hit, or an assumption breaks."""
+        self._began = self._searched = time.monotonic()
         try:
             for state in self.known.initial:
                 self.native.initial(self.model.layout.encode(state))
             self._advance()
+            self._searched = time.monotonic()
             if self.complete:
                 self._find_stuck()
         except KeyboardInterrupt:
@@ -172,6 +166,15 @@ class NativeSearch:
             if seen and site.thread == thread
         }
 
+    @property
+    def seconds(self) -> float:
+        """How long the search itself took, without what came before and after."""
+        return self._searched - self._began
+
+    def close(self) -> None:
+        """Give the memory back; what was reported stays."""
+        self.native.close()
+
     def covered(self) -> list[set[int]]:
         """For each thread the instructions that were executed."""
         self._coverage = self.native.coverage()
@@ -239,10 +242,10 @@ class _Report:
                 causes.check(depth, fault.thread, fault.node, fault.name, sources, count)
             case EventKind.INVARIANT:
                 blamed = None
-                if thread != _NOBODY:
+                if thread != NOBODY:
                     blamed = causes.blame(thread, self.data(root), self.data(final), event.which)
                 found = [
-                    Goal(source) if last == _NOBODY else Goal(source, last, after)
+                    Goal(source) if last == NOBODY else Goal(source, last, after)
                     for source, last, after in goals
                 ]
                 causes.invariant(depth, event.which, blamed, found, count)
