@@ -17,8 +17,8 @@ from dataclasses import dataclass, field
 from math import prod
 
 from ..lang import ir
-from .engine import Facts
-from .footprint import Block, Blocks, Footprint, Space, acyclic, watched
+from .engine import Facts, fine_stops
+from .footprint import Block, Blocks, Footprint, Key, Space, acyclic, keys_at, watched
 from .owners import Elements, owners
 from .pygen import Checks
 
@@ -29,9 +29,9 @@ class Ample:
 
     ``eligible[t][p]``; ``compatible[t][p][u]`` has a byte for each stop of u (no rows for blocks
     that are not eligible, an empty one for u = t).  ``keys[t][p]``: conditions over the shared
-    variables and the thread's locals, numbered from ``first[t][p]`` on through all threads; the
-    block is disabled where one is false.  ``sets[t][p]``: bit k if what the thread may do from
-    there on may make key k true.
+    variables and the thread's locals; the block is disabled where one is false.  They are
+    numbered through all fine stops of all threads, from ``first[t][p]`` on, ``total`` in all.
+    ``sets[t][p]``: bit k if what the thread may do from there on may make key k true.
     """
 
     stops: list[list[int]]
@@ -40,6 +40,7 @@ class Ample:
     keys: list[list[tuple[ir.Expr, ...]]] = field(default_factory=list)
     first: list[list[int]] = field(default_factory=list)
     sets: list[list[int]] = field(default_factory=list)
+    total: int = 0
 
     def alone(
         self, at: Sequence[int | None], able: Sequence[bool], missing: Sequence[int]
@@ -85,6 +86,45 @@ class Ample:
             for other in woken:
                 moving.append(other)
                 coming |= self.sets[other][at[other] or 0]
+
+
+@dataclass(slots=True)
+class Tables:
+    """The tables as bytes, for all fine stops of all threads, numbered through.
+
+    ``eligible`` has a byte for each stop, ``compatible`` a row of such bytes for each stop,
+    ``sets`` a row with a byte for each key.  What is not a stop of the graph has zeros.
+    """
+
+    stops: int
+    keys: int
+    eligible: bytearray
+    compatible: bytearray
+    sets: bytearray
+
+
+def tables(found: Ample, program: ir.Program) -> Tables:
+    """Lay the tables out for an engine that does not know which stops are used."""
+    base = [0]
+    place: list[list[int]] = []
+    for all_stops, used in zip(fine_stops(program), found.stops, strict=True):
+        index = {stop: number for number, stop in enumerate(all_stops)}
+        place.append([base[-1] + index[stop] for stop in used])
+        base.append(base[-1] + len(all_stops))
+    count = base[-1]
+    result = Tables(
+        count, found.total, bytearray(count), bytearray(count * count),
+        bytearray(count * found.total),
+    )  # fmt: skip
+    for thread, row in enumerate(place):
+        for stop, source in enumerate(row):
+            for key in range(found.total):
+                result.sets[source * found.total + key] = found.sets[thread][stop] >> key & 1
+            result.eligible[source] = found.eligible[thread][stop]
+            for other, fits in enumerate(found.compatible[thread][stop]):
+                for where, fit in enumerate(fits):
+                    result.compatible[source * count + place[other][where]] = fit
+    return result
 
 
 class _Futures:
@@ -149,7 +189,7 @@ def ample(
         chosen = acyclic(own, wanted)
         result.eligible.append([stop in chosen for stop in stops[thread]])
         result.compatible.append([rows[stop] if stop in chosen else [] for stop in stops[thread]])
-    _number_keys(result, blocks, futures)
+    _add_keys(result, known, futures)
     return result
 
 
@@ -177,19 +217,31 @@ def _use(row: Sequence[bytes]) -> int:
     return prod(1 + sum(fits) for fits in row)
 
 
-def _number_keys(
-    result: Ample, blocks: Sequence[Mapping[int, Block]], futures: Sequence[_Futures]
-) -> None:
-    """Number the keys of all stops, and find out who may make them true."""
-    reads: list[int] = []
-    for own, row in zip(blocks, result.stops, strict=True):
-        result.keys.append([tuple(key.test for key in own[stop].keys) for stop in row])
-        result.first.append([])
+def numbered_keys(known: Facts) -> list[dict[int, tuple[int, tuple[Key, ...]]]]:
+    """For each thread and fine stop the number of its first key, and its keys."""
+    space = Space(known.program)
+    result: list[dict[int, tuple[int, tuple[Key, ...]]]] = []
+    total = 0
+    for number, (thread, row) in enumerate(
+        zip(known.program.threads, fine_stops(known.program), strict=True)
+    ):
+        result.append({})
         for stop in row:
-            result.first[-1].append(len(reads))
-            reads += [key.reads for key in own[stop].keys]
-    for own_futures, row in zip(futures, result.stops, strict=True):
-        coming = own_futures.all(frozenset())
+            keys = keys_at(space, thread, stop, known.envs[number][stop])
+            result[-1][stop] = (total, keys)
+            total += len(keys)
+    return result
+
+
+def _add_keys(result: Ample, known: Facts, futures: Sequence[_Futures]) -> None:
+    """Add the keys of all stops, and who may make them true."""
+    numbered = numbered_keys(known)
+    reads = [key.reads for own in numbered for _, keys in own.values() for key in keys]
+    result.total = len(reads)
+    for own, future, row in zip(numbered, futures, result.stops, strict=True):
+        coming = future.all(frozenset())
+        result.keys.append([tuple(key.test for key in own[stop][1]) for stop in row])
+        result.first.append([own[stop][0] for stop in row])
         result.sets.append(
             [
                 sum(1 << key for key, mask in enumerate(reads) if mask & coming[stop].writes)

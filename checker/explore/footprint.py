@@ -34,7 +34,7 @@ class Footprint:
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A condition without which a wait does not end, and the elements that it reads."""
+    """A condition without which a wait does not end, and the shared elements that it reads."""
 
     test: ir.Expr
     reads: int
@@ -44,20 +44,16 @@ class Key:
 class Block:
     """One block of a thread.
 
-    ``following``: the stops at which it may end; ``ends``: it may end the thread.  ``held``:
+    ``following``: the stops at which it may end (none for the end of the thread).  ``held``:
     owner elements that certainly hold the thread while it stands at the start; ``needs``: those
-    that must hold nobody, or the thread, for the block to be enabled; ``keys``: conditions that
-    must hold for it to be enabled.  While one of these is missing, nothing that the block does
-    can be seen, not even a fault of its guard.
+    that must hold nobody, or the thread, for the block to be enabled.
     """
 
     start: int
     footprint: Footprint
     following: tuple[int, ...]
-    ends: bool
     held: Elements
-    needs: Elements = frozenset()
-    keys: tuple[Key, ...] = ()
+    needs: Elements
 
 
 class Space:
@@ -205,10 +201,8 @@ class Blocks:
         footprint = Footprint()
         for node in found:
             footprint |= self.node(node)
-        ends = any(isinstance(self.thread.code[node].action, ir.End) for node in found)
         held = self.owners.held(self.thread.index, start)
-        needs, keys = self._waits(start)
-        return Block(start, footprint, tuple(following), ends, held, needs, keys)
+        return Block(start, footprint, tuple(following), held, self._needs(start))
 
     def node(self, node: int) -> Footprint:
         """What one instruction accesses, and what its run-time checks of phases read.
@@ -252,22 +246,29 @@ class Blocks:
                 mask |= self.space.mask(phase.guard)
         return mask
 
-    def _waits(self, start: int) -> tuple[Elements, tuple[Key, ...]]:
-        """What the wait needs that the block begins with; nothing if it begins otherwise."""
-        node = start
-        code = self.thread.code
-        for _ in code:
-            if not isinstance(code[node].action, ir.Nop) or code[node].next in self.stops:
-                break
-            node = code[node].next
-        action = code[node].action
-        if not isinstance(action, ir.Wait) or not self._counts(node):
-            return frozenset(), ()
-        keys = self.space.keys(action.guard, self.ranges, self.envs[node])
-        if not keys:
-            return frozenset(), ()
+    def _needs(self, start: int) -> Elements:
+        """The owners that the wait needs that the block begins with; none if it begins otherwise.
+
+        Nor if its guard may fail, because a failure could be seen although the owners are missing.
+        """
+        action = self.thread.code[start].action
+        if not isinstance(action, ir.Wait):
+            return frozenset()
+        if not keys_at(self.space, self.thread, start, self.envs[start]):
+            return frozenset()
         allowed = (self.thread.index, len(self.space.program.threads))
-        return required(action.guard, self.owners.exclusive, allowed), keys
+        return required(action.guard, self.owners.exclusive, allowed)
+
+
+def keys_at(space: Space, thread: ir.Thread, stop: int, env: Env) -> tuple[Key, ...]:
+    """The keys of the wait at a stop; none if there is no wait, or its guard may fail.
+
+    They depend on the program alone, not on what the other stops are.
+    """
+    action = thread.code[stop].action
+    if not isinstance(action, ir.Wait):
+        return ()
+    return space.keys(action.guard, Ranges(space.program, thread), env)
 
 
 def watched(space: Space, block: Block, exclusive: frozenset[int]) -> int:
