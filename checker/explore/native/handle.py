@@ -169,124 +169,6 @@ class NativeEngine:
             raise ValueError(f"a state of {len(state)} bytes instead of {8 * self._words}")
         return (c_uint64 * self._words).from_buffer_copy(state)
 
-
-@dataclass(frozen=True, slots=True)
-class Library:
-    """A program's native engine, loaded."""
-
-    model: NativeModel
-    functions: ctypes.CDLL
-
-    def check_predicates(self) -> None:
-        """Raise NativeError if an invariant or a witness has read outside a variable."""
-        misread = self.functions.gm_misread()
-        if misread:
-            raise NativeError(f"{self.model.places[misread - 1]} reads outside a variable")
-
-
-def load(known: Facts) -> Library:
-    """A program's native engine: generated, and compiled or found in the cache."""
-    return build(generate(known))
-
-
-def build(
-    model: NativeModel, flags: Sequence[str] = FLAGS, warn: Warn = to_stderr
-) -> Library:
-    """Compile and load, or load from the cache, a program's native engine.
-
-    Raises NativeUnavailable without a C compiler, NativeError where something fails that
-    should not; both say what in one line.
-    """
-    functions = load_text(model.text + engine_text(), flags, warn)
-    for name, (result, arguments) in _API.items():
-        try:
-            function = getattr(functions, name)
-        except AttributeError:
-            raise NativeError(f"the compiled model has no {name}") from None
-        function.restype, function.argtypes = result, arguments
-    found = tuple(functions.ge_constant(which) for which in range(7))
-    wanted = (
-        API_VERSION, len(model.program.threads), model.words, model.stop_base[-1],
-        len(model.blocks), len(model.sites), len(model.faults),
-    )  # fmt: skip
-    if found != wanted:
-        raise NativeError(f"the compiled model is another one: {found} instead of {wanted}")
-    return Library(model, functions)
-
-
-class EventKind(IntEnum):
-    """What kind of thing happened."""
-
-    FAULT = 1
-    INVARIANT = 2
-    DEADLOCK = 3
-    AT_END = 4
-    WITNESS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A class of events: what, how often, the least depth, and where at that depth.
-
-    ``which`` is the number of the fault, invariant or witness (for a deadlock, a hash of the
-    threads' places); ``key`` tells apart classes of one kind.  A goal is (root of the source,
-    thread, root of the state after it); the thread is :data:`NOBODY` where it is a state alone.
-    """
-
-    kind: EventKind
-    which: int
-    key: int
-    count: int
-    depth: int
-    goals: tuple[tuple[int, int, int], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """How far a search is; ``memory`` and its parts in bytes, ``nodes`` of the state trees."""
-
-    states: int
-    transitions: int
-    failed: int
-    layers: int
-    queue: int
-    memory: int
-    table_memory: int
-    tree_memory: int
-    classes: int
-    nodes: int
-
-
-class NativeEngine:
-    """One search; states are named by their roots (64 bits, not 0).
-
-    Raises NativeError when memory does not even suffice to begin.  Not to be used by several
-    Python threads at once.
-    """
-
-    def __init__(self, library: Library, workers: int = 1, max_memory: int = 0) -> None:
-        self._functions = library.functions
-        self._library = library
-        self._words = library.model.words
-        self._engine: int | None = library.functions.ge_new(workers, max_memory)
-        if self._engine is None:
-            raise NativeError("not enough memory to begin a search")
-
-    def close(self) -> None:
-        """Give back the memory; the engine cannot be used any more."""
-        engine, self._engine = self._engine, None
-        if engine is not None:
-            self._functions.ge_free(engine)
-
-    def __del__(self) -> None:
-        if getattr(self, "_engine", None) is not None:
-            self.close()
-
-    def _vector(self, state: bytes) -> ctypes.Array[c_uint64]:
-        if len(state) != 8 * self._words:
-            raise ValueError(f"a state of {len(state)} bytes instead of {8 * self._words}")
-        return (c_uint64 * self._words).from_buffer_copy(state)
-
     # ---------------------------------------------------------------------- searching
 
     def flags(self, stops: bytes, sites: bytes) -> None:
@@ -350,13 +232,11 @@ class NativeEngine:
     def coverage(self) -> tuple[bytes, bytes, bytes]:
         """Marks of blocks (1 taken, 2 tried), of strays, and of faults that were broken waits."""
         model = self._library.model
-        made = [
-            (c_uint8 * max(1, len(of)))() for of in (model.blocks, model.sites, model.faults)
-        ]
+        sizes = (len(model.blocks), len(model.sites), len(model.faults))
+        made = [(c_uint8 * max(1, size))() for size in sizes]
         self._functions.ge_coverage(self._engine, *made)
         blocks, strays, broken = (
-            bytes(marks)[: len(of)]
-            for marks, of in zip(made, (model.blocks, model.sites, model.faults), strict=True)
+            bytes(marks)[:size] for marks, size in zip(made, sizes, strict=True)
         )
         return blocks, strays, broken
 

@@ -75,6 +75,7 @@ class NativeSearch:
             for state in self.known.initial:
                 self.native.initial(self.model.layout.encode(state))
             self._advance()
+            self._coverage = self.native.coverage()
             self._searched = time.monotonic()
             if self.complete:
                 self._find_stuck()
