@@ -1,0 +1,509 @@
+"""genfs_getpages (94-696): hands out pages of a file BUSY, reading them where necessary."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from ..buf import (
+    B_ASYNC,
+    B_READ,
+    BC_BUSY,
+    Buf,
+    biowait,
+    getiobuf,
+    nestiobuf_done,
+    nestiobuf_setup,
+    putiobuf,
+)
+from ..device import SECTOR_SHIFT
+from ..ffs import GOP_SIZE_MEM
+from ..pages import (
+    PG_BUSY,
+    PG_CLEAN,
+    PG_FAKE,
+    PG_RDONLY,
+    PG_RELEASED,
+    PG_WANTED,
+    PGO_DONTCARE,
+    UFP_ALL,
+    UFP_NOALLOC,
+    UFP_NORDONLY,
+    UFP_NOWAIT,
+    Page,
+    Slot,
+    clear_modify,
+)
+from ..pmap import PROT_WRITE
+from ..sync import READER, WRITER
+from ..trans import SHARED
+from .flags import (
+    PGO_GLOCKHELD,
+    PGO_LOCKED,
+    PGO_NOBLOCKALLOC,
+    PGO_NOTIMESTAMP,
+    PGO_OVERWRITE,
+    PGO_PASTEOF,
+    PGO_SYNCIO,
+    VI_ONWORKLST,
+    VI_WRMAP,
+    VI_WRMAPDIRTY,
+)
+
+if TYPE_CHECKING:
+    from ..vnode import Vnode
+
+_STACK = "stack"
+_HEAP = "heap"
+
+
+def rel_pages(vp: Vnode, pgs: list[Slot], at: int) -> None:
+    """genfs_rel_pages (69-86): lets go of pages, freeing those that were never filled."""
+    for page in pgs:
+        if isinstance(page, Page) and page.flags.get(79) & PG_FAKE:
+            page.flags.on(PG_RELEASED, 80)
+    pageqlock = vp.mnt.uvm.pageqlock
+    pageqlock.enter(83)
+    vp.mnt.uvm.unbusy(pgs, 84)
+    pageqlock.exit(85)
+
+
+def getpages(
+    vp: Vnode,
+    offset: int,
+    pgs: list[Slot] | None,
+    count: int,
+    centeridx: int,
+    access: int,
+    flags: int,
+) -> int:
+    """Pages for ``count`` slots from ``offset`` on; returns an errno.
+
+    The object is locked.  With PGO_LOCKED it stays so and nothing sleeps: what is there is
+    returned.  Otherwise it is unlocked on return, and the pages belong to the caller, or,
+    without PGO_SYNCIO, to nobody.  ``pgs`` is None for readahead.
+    """
+    return _Getpages(vp, offset, pgs, count, centeridx, access, flags).run()
+
+
+class _Getpages:
+    """The variables of one call."""
+
+    def __init__(
+        self,
+        vp: Vnode,
+        offset: int,
+        result: list[Slot] | None,
+        count: int,
+        centeridx: int,
+        access: int,
+        flags: int,
+    ) -> None:
+        self.vp = vp
+        self.kernel = vp.mnt
+        self.fixes = vp.mnt.fixes
+        self.uobj = vp.uobj
+        self.origoffset = offset
+        self.result = result
+        self.count = count
+        self.centeridx = centeridx
+        self.flags = flags
+        self.is_async = not flags & PGO_SYNCIO  # 124
+        self.write = bool(access & PROT_WRITE)  # 125
+        self.overwrite = bool(flags & PGO_OVERWRITE)  # 128
+        self.blockalloc = self.write and not flags & PGO_NOBLOCKALLOC  # 129
+        self.sawhole = False
+        self.has_trans = False
+        self.has_journal = False
+        self.array: str | None = None  # what the C variable pgs points at
+        self.array_size = 0
+        self.pgs: list[Slot] = []
+        self.origvsize = self.diskeof = self.memeof = 0
+        self.startoffset = self.endoffset = 0
+        self.orignpages = self.npages = self.ridx = 0
+
+    def run(self) -> int:
+        error = self._call()
+        if self.array == _HEAP:  # 690, out_err
+            self.kernel.kmem_free(self.array_size, 692)
+        if self.has_journal:
+            assert self.kernel.wapbl is not None
+            self.kernel.wapbl.end(693)
+        if self.has_trans:
+            self.kernel.fstrans.done(694)
+        return error
+
+    def _call(self) -> int:
+        while True:  # 142, startover
+            self._ends_of_file()
+            error = self._bounds()
+            if error:
+                return error
+            self._announce(183)
+            if self.flags & PGO_LOCKED:
+                return self._resident()
+            self.uobj.vmobjlock.exit(252)
+            error = self._prepare()
+            if error:
+                return error
+            if not self._shrunk():
+                break
+        found = self._find()
+        if found is not None:
+            return found
+        if self.fixes.fresh_diskeof:
+            self.diskeof = self.kernel.fs.gop_size(self.vp.v_size.get(395))
+        self.uobj.vmobjlock.exit(396)
+        return self._fill()
+
+    # 142-209: what is asked for, before anything may sleep.
+
+    def _ends_of_file(self) -> None:
+        kernel = self.kernel
+        self.origvsize = self.vp.v_size.get(144)
+        self.orignpages = self.count
+        self.diskeof = kernel.fs.gop_size(self.origvsize)  # 147
+        size = self.origvsize
+        if self.flags & PGO_PASTEOF:
+            size = max(size, self.origoffset + (self.count << kernel.page_shift))  # 153
+            writeeof = kernel.fs.gop_size(self.vp.v_writesize.get(157), GOP_SIZE_MEM)
+            kernel.machine.kassert(size <= kernel.round_page(writeeof), 158, "past eof")
+        self.memeof = kernel.fs.gop_size(size, GOP_SIZE_MEM)  # 155, 163
+
+    def _bounds(self) -> int:
+        kernel = self.kernel
+        machine = kernel.machine
+        machine.kassert(self.centeridx >= 0 or self.centeridx <= self.orignpages, 165)
+        machine.kassert(self.origoffset >= 0 and self.origoffset % kernel.page_size == 0, 166)
+        machine.kassert(self.orignpages > 0, 167)
+        if self.origoffset + (self.centeridx << kernel.page_shift) < self.memeof:  # 173
+            return 0
+        if not self.flags & PGO_LOCKED:
+            self.uobj.vmobjlock.exit(175)
+        return errno.EINVAL
+
+    def _announce(self, at: int) -> None:
+        """185-209; once more at the end where the fix asks for it."""
+        vp = self.vp
+        if at == 183 and not self.flags & PGO_NOTIMESTAMP:
+            vp.touch(accessed=True, modified=self.write)  # 197
+        if self.write:
+            vp.g_dirtygen.add(1, at if at != 183 else 202)
+            if not vp.v_iflag.get(203) & VI_ONWORKLST:
+                self.kernel.worklist.add(vp, 204)
+            if vp.v_iflag.get(206) & (VI_WRMAP | VI_WRMAPDIRTY) == VI_WRMAP:
+                vp.v_iflag.on(VI_WRMAPDIRTY, 207)
+
+    def _resident(self) -> int:
+        """215-251: what is in memory and free, and nothing that sleeps."""
+        vp = self.vp
+        pgs = self.result
+        assert pgs is not None
+        ufp = UFP_NOWAIT | UFP_NOALLOC | (UFP_NORDONLY if self.write else 0)
+        nfound, _ = self.kernel.uvm.findpages(
+            self.uobj, self.origoffset, pgs, 0, self.count, ufp, 225
+        )
+        if nfound == 0:
+            return errno.EBUSY
+        if vp.g_glock.tryenter(READER, 232):
+            vp.g_glock.exit(247)
+        else:
+            rel_pages(vp, pgs[: self.count], 233)
+            for i in range(self.count):
+                if pgs[i] is not PGO_DONTCARE or not self.fixes.dontcare_kept:
+                    pgs[i] = None  # 243
+        return errno.EBUSY if pgs[self.centeridx] is None else 0  # 249
+
+    # 254-396: locks, and the pages themselves.
+
+    def _prepare(self) -> int:
+        kernel = self.kernel
+        shift = kernel.page_shift
+        bmask = kernel.fs.bsize - 1
+        inside = kernel.round_page(self.memeof - self.origoffset) >> shift
+        self.orignpages = min(self.orignpages, inside)  # 268
+        self.npages = self.orignpages
+        self.startoffset = self.origoffset & ~bmask  # 271
+        end = (self.origoffset + (self.npages << shift) + bmask) & ~bmask
+        self.endoffset = min(kernel.round_page(end), kernel.round_page(self.memeof))
+        # Blocks smaller than a page leave the start of the request where it is.
+        self.ridx = self.origoffset - self.startoffset >> shift  # 275
+        self.array_size = self.endoffset - self.startoffset >> shift
+        if self.array_size > kernel.config.array_on_stack:  # 279
+            if not kernel.kmem_alloc(self.array_size, not self.is_async, 280):
+                self.array = _STACK
+                return errno.ENOMEM
+            self.array = _HEAP
+        else:
+            self.array = _STACK
+        self.pgs = [None] * max(self.array_size, self.ridx + self.npages)
+        if not self.has_trans:
+            kernel.fstrans.start(SHARED, 296)
+            self.has_trans = True
+            if self.fixes.transaction_first and self.blockalloc and kernel.wapbl is not None:
+                error = kernel.wapbl.begin(296)
+                if error:
+                    return error
+                self.has_journal = True
+        if not self.flags & PGO_GLOCKHELD:
+            self.vp.g_glock.enter(WRITER if self.blockalloc else READER, 307)
+        self.uobj.vmobjlock.enter(311)
+        return 0
+
+    def _shrunk(self) -> bool:
+        """312-317: the file is shorter now, and everything starts again."""
+        if self.vp.v_size.get(312) >= self.origvsize:
+            return False
+        self._glock_exit(313)
+        if self.array == _HEAP:
+            self.kernel.kmem_free(self.array_size, 315)
+            if self.fixes.startover_pgs:
+                self.array = None
+        return True
+
+    def _find(self) -> int | None:
+        """319-395: the pages; an errno if the call is over, None if they must be filled."""
+        vp, uvm = self.vp, self.kernel.uvm
+        ufp = UFP_NOWAIT if self.is_async else UFP_ALL
+        ridx = self.ridx
+        nfound, self.npages = uvm.findpages(
+            self.uobj, self.origoffset, self.pgs, ridx, self.npages, ufp, 319
+        )
+        if nfound != self.orignpages:
+            return self._not_found(321, self.pgs[ridx : ridx + self.orignpages])
+        mine = self._pages(ridx, self.npages)
+        unusable = PG_FAKE | (PG_RDONLY if self.blockalloc else 0)
+        if not any(page.flags.get(336) & unusable for page in mine):
+            self._glock_exit(342)
+            self.npages += ridx
+            return self._out()
+        if self.overwrite:
+            self._glock_exit(353)
+            for page in mine:
+                page.flags.off(PG_RDONLY | PG_CLEAN, 359)
+            self.npages += ridx
+            return self._out()
+        self.npages = self.endoffset - self.startoffset >> self.kernel.page_shift  # 371
+        if self.startoffset != self.origoffset or self.npages != self.orignpages:
+            rel_pages(vp, self.pgs[ridx : ridx + self.orignpages], 380)
+            self.pgs = [None] * self.npages
+            nfound, _ = uvm.findpages(
+                self.uobj, self.startoffset, self.pgs, 0, self.npages, ufp, 386
+            )
+            if nfound != self.npages:
+                return self._not_found(388, self.pgs)
+        return None
+
+    def _not_found(self, at: int, pgs: list[Slot]) -> int:
+        self._glock_exit(at)
+        self.kernel.machine.kassert(self.is_async, at + 1)
+        rel_pages(self.vp, pgs, at + 2)
+        self.uobj.vmobjlock.exit(at + 3)
+        return errno.EBUSY
+
+    # 398-646: contents.
+
+    def _fill(self) -> int:
+        kernel, vp = self.kernel, self.vp
+        total = self.npages << kernel.page_shift
+        length = min(total, max(self.diskeof - self.startoffset, 0))  # 403
+        pages = self._pages(0, self.npages)
+        self.window = kernel.kva.mapin(pages, 407)
+        mbp = getiobuf(vp, 410)
+        mbp.bufsize = total
+        mbp.data = self.window
+        mbp.resid = mbp.bcount = length
+        mbp.cflags = BC_BUSY
+        mbp.flags = B_READ
+        if self.is_async:
+            mbp.flags |= B_ASYNC
+            mbp.iodone = kernel.aiodone.biodone  # 417
+        self._zero_tail(pages, length, total)
+        error, started = self._read(pages, mbp, length)
+        if self.is_async:
+            self._glock_exit(569)
+            return 0
+        if started:
+            error = biowait(mbp, 574)
+        alloc_error = 0
+        if not error and self.sawhole and self.blockalloc:
+            error = alloc_error = self._allocate(pages)
+        self._glock_exit(615)
+        putiobuf(mbp, 617)
+        kernel.kva.mapout(self.window, 618)
+        self.uobj.vmobjlock.enter(620)
+        if error:
+            self._give_up(pages, alloc_error)
+            return error
+        return self._out()
+
+    def _zero_tail(self, pages: list[Page], start: int, total: int) -> None:
+        """433-445: pages, or parts of them, past the end of storage."""
+        size = self.kernel.page_size
+        while start < total:
+            length = size - start % size
+            if pages[start // size].flags.get(438) & PG_FAKE:
+                self.window.zero(start, length, 439)
+            start += length
+
+    def _read(self, pages: list[Page], mbp: Buf, length: int) -> tuple[int, bool]:
+        """451-566: starts the transfers; (errno, whether there is one to wait for)."""
+        kernel = self.kernel
+        size, bshift = kernel.page_size, kernel.fs.bshift
+        offset = self.startoffset
+        left, skipped, error = length, 0, 0
+        started = False
+        while left > 0:
+            index = offset - self.startoffset >> kernel.page_shift
+            while not pages[index].flags.get(461) & PG_FAKE:
+                kernel.machine.kassert(offset % size == 0, 464)
+                if pages[index].flags.get(465) & PG_RDONLY:
+                    self.sawhole = True
+                step = min(size, left)
+                offset += step
+                left -= step
+                skipped += step
+                index += 1
+                if left == 0:
+                    break
+            if left == 0:
+                break
+            lbn = offset >> bshift
+            error, blkno, run = kernel.fs.bmap(self.vp, lbn, 487)
+            if error:
+                skipped += left
+                break
+            count = min((lbn + 1 + run << bshift) - offset, left)  # 501
+            if offset + count > kernel.round_page(offset):
+                pcount = 1
+                while index + pcount < self.npages and (
+                    pages[index + pcount].flags.get(506) & PG_FAKE
+                ):
+                    pcount += 1
+                count = min(count, pcount * size - (offset - kernel.trunc_page(offset)))
+            if blkno < 0:
+                self._hole(pages, index, offset, count)
+                skipped += count
+            else:
+                started = True
+                bp = mbp
+                if offset != self.startoffset or count != left:
+                    bp = getiobuf(self.vp, 549)
+                    nestiobuf_setup(mbp, bp, offset - self.startoffset, count, 550)
+                bp.blkno = blkno + (offset - (lbn << bshift) >> SECTOR_SHIFT)
+                kernel.dev.strategy(bp, 562)
+            offset += count
+            left -= count
+        nestiobuf_done(mbp, skipped, error, 566)
+        return error, started
+
+    def _hole(self, pages: list[Page], index: int, offset: int, count: int) -> None:
+        """519-537: no block there; the pages read as zero."""
+        kernel = self.kernel
+        self.sawhole = True
+        self.window.zero(offset - self.startoffset, count, 525)
+        end = kernel.round_page(offset + count) - kernel.trunc_page(offset) >> kernel.page_shift
+        if self.fixes.flags_under_lock:
+            self.uobj.vmobjlock.enter(529)
+        for page in pages[index : index + end]:
+            if self.write:
+                page.flags.off(PG_CLEAN, 531)
+            if not self.blockalloc:
+                page.flags.on(PG_RDONLY, 534)
+        if self.fixes.flags_under_lock:
+            self.uobj.vmobjlock.exit(536)
+
+    def _allocate(self, pages: list[Page]) -> int:
+        """585-614: backing store for the holes that a store is going to fill."""
+        kernel, vp = self.kernel, self.vp
+        if kernel.wapbl is not None and not self.has_journal:
+            error = kernel.wapbl.begin(591)
+            if error:
+                return error
+        length = self.npages << kernel.page_shift
+        if self.fixes.alloc_within_file:
+            self.uobj.vmobjlock.enter(595)
+            length = min(length, vp.v_size.get(595) - self.startoffset)
+            self.uobj.vmobjlock.exit(595)
+        error = kernel.fs.gop_alloc(vp, self.startoffset, length, 595) if length > 0 else 0
+        if kernel.wapbl is not None and not self.has_journal:
+            kernel.wapbl.end(598)
+        if not error:
+            if self.fixes.flags_under_lock:
+                self.uobj.vmobjlock.enter(605)
+            for page in pages:
+                page.flags.off(PG_CLEAN | PG_RDONLY, 609)
+            if self.fixes.flags_under_lock:
+                self.uobj.vmobjlock.exit(613)
+        return error
+
+    def _give_up(self, pages: list[Page], alloc_error: int) -> None:
+        """629-645: an error; pages that were not filled are freed."""
+        uvm = self.kernel.uvm
+        if alloc_error and self.fixes.keep_zeroed:
+            # Some holes may have blocks with old contents now: the zeros must get there.
+            self._announce(629)
+            uvm.pageqlock.enter(629)
+            for page in pages:
+                flags = page.flags.get(629)
+                if flags & (PG_FAKE | PG_RDONLY):
+                    page.flags.set(flags & ~(PG_FAKE | PG_CLEAN) | PG_RDONLY, 629)
+                    clear_modify(page, 629)
+                    uvm.enqueue(page)
+            uvm.pageqlock.exit(629)
+        for page in pages:
+            if page.flags.get(636) & PG_FAKE:
+                page.flags.on(PG_RELEASED, 637)
+        uvm.pageqlock.enter(640)
+        uvm.unbusy(list(pages), 641)
+        uvm.pageqlock.exit(642)
+        self.uobj.vmobjlock.exit(643)
+
+    def _out(self) -> int:
+        """648-688: the pages asked for stay BUSY, the others are let go."""
+        kernel, uvm = self.kernel, self.kernel.uvm
+        if self.fixes.list_at_out:
+            self._announce(648)
+        uvm.pageqlock.enter(651)
+        last = self.ridx + self.orignpages
+        for i, page in enumerate(self.pgs[: self.npages]):
+            if not isinstance(page, Page):
+                continue
+            if page.flags.get(659) & PG_FAKE and not self.overwrite:
+                page.flags.off(PG_FAKE, 660)
+                clear_modify(page, 661)
+            kernel.machine.kassert(
+                not self.write or not self.blockalloc or not page.flags.get(663) & PG_RDONLY, 663
+            )
+            if i < self.ridx or i >= last or self.is_async:
+                self._let_go(page)
+        uvm.pageqlock.exit(683)
+        self.uobj.vmobjlock.exit(684)
+        if self.result is not None:
+            self.result[: self.orignpages] = self.pgs[self.ridx : last]
+        return 0
+
+    def _let_go(self, page: Page) -> None:
+        """664-681."""
+        kernel, uvm = self.kernel, self.kernel.uvm
+        flags = page.flags.get(667)
+        if flags & PG_WANTED:
+            kernel.machine.wakeup(page, 668)
+        if flags & PG_FAKE:
+            kernel.machine.kassert(self.overwrite, 671)
+            uvm.zero(page, 672)
+        if flags & PG_RELEASED:
+            uvm.pagefree(page, 675)
+            return
+        uvm.enqueue(page)
+        page.flags.off(PG_WANTED | PG_BUSY | PG_FAKE, 679)
+        page.owner = None
+
+    def _glock_exit(self, at: int) -> None:
+        if not self.flags & PGO_GLOCKHELD:
+            self.vp.g_glock.exit(at)
+
+    def _pages(self, base: int, count: int) -> list[Page]:
+        pages = [page for page in self.pgs[base : base + count] if isinstance(page, Page)]
+        assert len(pages) == count
+        return pages

@@ -1,0 +1,401 @@
+"""genfs_putpages and genfs_do_putpages (746-1217): cleans, frees or deactivates pages."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from ..pages import (
+    PG_BUSY,
+    PG_CLEAN,
+    PG_PAGEOUT,
+    PG_RELEASED,
+    UFP_BACKWARD,
+    UFP_DIRTYONLY,
+    UFP_NOALLOC,
+    UFP_NOWAIT,
+    Entry,
+    Marker,
+    Page,
+    Slot,
+    clear_modify,
+)
+from ..pmap import PROT_NONE, PROT_READ
+from ..trans import LAZY
+from .flags import (
+    PGO_ALLPAGES,
+    PGO_BUSYFAIL,
+    PGO_CLEANIT,
+    PGO_COUNTED,
+    PGO_DEACTIVATE,
+    PGO_FREE,
+    PGO_JOURNALLOCKED,
+    PGO_RECLAIM,
+    PGO_SYNCIO,
+    VI_ONWORKLST,
+    VI_WRMAPDIRTY,
+)
+
+if TYPE_CHECKING:
+    from ..vnode import Vnode
+
+_LAST = 1 << 62  # larger than any offset
+_DOOMED = PG_RELEASED | PG_PAGEOUT
+
+
+def putpages(vp: Vnode, startoff: int, endoff: int, flags: int) -> int:
+    """Treats the pages from ``startoff`` up to ``endoff``, 0 for all; returns an errno.
+
+    The object is locked, and is not on return.
+    """
+    return do_putpages(vp, startoff, endoff, flags, None)
+
+
+def do_putpages(
+    vp: Vnode, startoff: int, endoff: int, flags: int, busypg: list[Page] | None
+) -> int:
+    """As `putpages`; the page that PGO_BUSYFAIL met is appended to ``busypg``."""
+    machine = vp.mnt.machine
+    machine.kassert(bool(flags & (PGO_CLEANIT | PGO_FREE | PGO_DEACTIVATE)), 787)
+    machine.kassert(startoff % vp.mnt.page_size == 0 and endoff % vp.mnt.page_size == 0, 788)
+    machine.kassert(startoff < endoff or endoff == 0, 789)
+    return _Putpages(vp, startoff, endoff, flags, busypg).run()
+
+
+class _Putpages:
+    """The variables of one call; those of one round are set by `_round`."""
+
+    def __init__(
+        self, vp: Vnode, startoff: int, endoff: int, flags: int, busypg: list[Page] | None
+    ) -> None:
+        self.vp = vp
+        self.kernel = vp.mnt
+        self.machine = vp.mnt.machine
+        self.fixes = vp.mnt.fixes
+        self.uobj = vp.uobj
+        self.slock = vp.uobj.vmobjlock
+        self.startoff = startoff
+        self.endoff = endoff
+        self.origflags = self.flags = flags
+        self.busypg = busypg
+        self.lwp = self.machine.curlwp()
+        self.pagedaemon = self.lwp.pagedaemon
+        self.journal = (
+            vp.mnt.wapbl
+            if not self.pagedaemon and not flags & PGO_JOURNALLOCKED  # 795
+            else None
+        )
+        self.has_trans = False
+        self.has_journal = False
+
+    def run(self) -> int:
+        while True:  # 798, retry
+            self.flags = self.origflags
+            iflag = self.vp.v_iflag.get(801)
+            self.machine.kassert(bool(iflag & VI_ONWORKLST) or not iflag & VI_WRMAPDIRTY, 801)
+            if self.uobj.npages.get(803) == 0:
+                self._clean_list(804)
+                self.slock.exit(814)
+                self._end(810)
+                return 0
+            if not self.has_trans and self.flags & PGO_CLEANIT:
+                self.slock.exit(823)
+                error = self._begin()
+                if error:
+                    return error
+                self.slock.enter(838)
+                continue
+            error, onworklst = self._round()
+            if self.flags & PGO_RECLAIM and onworklst:
+                if not (error and self.fixes.reclaim_keeps_error):
+                    self.slock.enter(1206)
+                    continue
+            self._end(1210)
+            return error
+
+    # 822-840 and the ends.
+
+    def _begin(self) -> int:
+        fstrans = self.kernel.fstrans
+        if self.pagedaemon:
+            error = fstrans.start_nowait(LAZY, 825)
+            if error:
+                return error
+        else:
+            fstrans.start(LAZY, 829)
+        if self.journal is not None:
+            error = self.journal.begin(831)
+            if error:
+                fstrans.done(833)
+                return error
+            self.has_journal = True
+        self.has_trans = True
+        return 0
+
+    def _end(self, at: int) -> None:
+        if self.has_trans:
+            if self.has_journal and self.journal is not None:
+                self.journal.end(at + 1)
+            self.kernel.fstrans.done(at + 3)
+
+    def _clean_list(self, at: int) -> None:
+        """804-807 and 1183-1185: nothing is dirty, the syncer need not come."""
+        vp = self.vp
+        if vp.v_iflag.get(at) & VI_ONWORKLST:
+            vp.v_iflag.off(VI_WRMAPDIRTY, at + 1)
+            if not vp.dirtyblkhd:
+                self.kernel.worklist.remove(vp, at + 3)
+
+    # 842-1198: one round.
+
+    def _round(self) -> tuple[int, bool]:
+        """One pass over the pages; (errno, whether the vnode is still listed)."""
+        vp = self.vp
+        self.error = 0
+        self.modified = False
+        self.wasclean = vp.v_numoutput.get(843) == 0
+        if self.endoff == 0 or self.flags & PGO_ALLPAGES:
+            self.endoff = _LAST
+        pages = (self.endoff - self.startoff >> self.kernel.page_shift) * (
+            self.kernel.config.tree_penalty
+        )
+        self.by_list = self.uobj.npages.get(848) <= pages
+        if not self._not_listed():
+            self._scan()
+        if not self.wasclean and self.flags & PGO_SYNCIO and vp.v_numoutput.get(1193) != 0:
+            vp.wait_output(1195)
+        onworklst = bool(vp.v_iflag.get(1197) & VI_ONWORKLST)
+        self.slock.exit(1198)
+        return self.error, onworklst
+
+    def _not_listed(self) -> bool:
+        """857-862: nothing can be dirty; whether there is nothing to do at all."""
+        if self.kernel.config.debug or self.vp.v_iflag.get(857) & VI_ONWORKLST:
+            return False
+        if not self.flags & (PGO_FREE | PGO_DEACTIVATE):
+            return True
+        self.flags &= ~PGO_CLEANIT
+        return False
+
+    def _scan(self) -> None:
+        """872-1186."""
+        vp = self.vp
+        self.cleanall = (
+            bool(self.flags & PGO_CLEANIT)
+            and self.wasclean
+            and self.startoff == 0
+            and self.endoff == _LAST
+            and bool(vp.v_iflag.get(874) & VI_ONWORKLST)
+        )
+        self.dirtygen = vp.g_dirtygen.get(875)
+        self.off = self.startoff
+        memq = self.uobj.memq
+        if self.by_list:
+            self.curmp = Marker(self.machine, self.uobj)
+            self.endmp = Marker(self.machine, self.uobj)
+            entry = memq.head
+            memq.insert_tail(self.endmp)
+            self.machine.step("list", 885, op="insert endmp")
+        else:
+            entry = self._lookup()
+        while self.by_list or self.off < self.endoff:
+            if self.by_list and entry is self.endmp:
+                break
+            if self._uninteresting(entry):
+                entry = self._skip(entry)
+                continue
+            assert isinstance(entry, Page)
+            self.off = entry.offset
+            waited, entry = self._wait(entry)
+            if waited:
+                if entry is None and self.by_list:
+                    break
+                continue
+            assert isinstance(entry, Page)
+            stop, entry = self._page(entry)
+            if stop:
+                break
+        if self.by_list:
+            memq.remove(self.endmp)
+            self.machine.step("list", 1155, op="remove endmp")
+        if self.modified and vp.v_iflag.get(1159) & VI_WRMAPDIRTY:
+            vp.touch(accessed=False, modified=True)
+        if (
+            self.cleanall
+            and self.wasclean
+            and vp.g_dirtygen.get(1171) == self.dirtygen
+            and vp.v_iflag.get(1172) & VI_ONWORKLST
+        ):
+            self._debug_check()
+            self._clean_list(1182)
+
+    def _lookup(self) -> Entry | None:
+        if self.off >= self.endoff:
+            return None
+        return self.kernel.uvm.lookup(self.uobj, self.off)
+
+    def _uninteresting(self, entry: Entry | None) -> bool:
+        """897-923: outside the range, absent, or somebody else frees it."""
+        if entry is None:
+            return True
+        self.machine.kassert(entry.uobject is self.uobj, 897)
+        flags = entry.flags.get(898)
+        self.machine.kassert(not flags & _DOOMED or bool(flags & PG_BUSY), 898)
+        if flags & _DOOMED:
+            self.wasclean = False  # 908, 916
+            return True
+        return not self.startoff <= entry.offset < self.endoff
+
+    def _skip(self, entry: Entry | None) -> Entry | None:
+        if self.by_list:
+            assert entry is not None
+            return entry.next  # 910
+        self.off += self.kernel.page_size  # 918
+        return self._lookup()
+
+    def _wait(self, page: Page) -> tuple[bool, Entry | None]:
+        """930-971: (whether to go round the loop again, from where); None ends a list scan."""
+        busy = bool(page.flags.get(932) & PG_BUSY)
+        yields = self.lwp.should_yield and not self.pagedaemon
+        if not busy and not yields:
+            return False, page
+        if busy and self.flags & PGO_BUSYFAIL:
+            self.error = errno.EDEADLK
+            if self.busypg is not None:
+                self.busypg.append(page)
+            return self._stop_waiting()
+        if self.pagedaemon:
+            return self._stop_waiting()
+        if busy and self.fixes.no_sleep and not self.flags & (PGO_CLEANIT | PGO_SYNCIO):
+            return True, self._skip(page)
+        if self.by_list:
+            self.uobj.memq.insert_before(page, self.curmp)
+            self.machine.step("list", 949, op="insert curmp")
+        if busy:
+            self.kernel.uvm.wait_busy(page, self.uobj, 959)
+        else:
+            self.lwp.should_yield = False
+            self.slock.exit(954)
+            self.machine.yield_cpu()
+            self.slock.enter(956)
+        if self.fixes.rescan_after_sleep:
+            self.cleanall = False
+        if not self.by_list:
+            return True, self._lookup()  # 968
+        return True, self._after_marker(965)
+
+    def _stop_waiting(self) -> tuple[bool, Entry | None]:
+        self.off = self.endoff
+        return True, None
+
+    def _after_marker(self, at: int) -> Entry:
+        entry = self.curmp.next
+        assert entry is not None
+        self.uobj.memq.remove(self.curmp)
+        self.machine.step("list", at, op="remove curmp")
+        return entry
+
+    def _page(self, page: Page) -> tuple[bool, Entry | None]:
+        """973-1152: one page that is not BUSY; (whether to stop, where to go on)."""
+        flags = self.flags
+        pmaps = self.kernel.pmaps
+        if flags & PGO_FREE:
+            pmaps.page_protect(page, PROT_NONE, 979)
+        elif flags & PGO_CLEANIT:
+            if self.cleanall and self.wasclean and self.vp.g_dirtygen.get(988) == self.dirtygen:
+                if page.wire_count == 0:
+                    pmaps.page_protect(page, PROT_READ, 996)
+                else:
+                    self.cleanall = False
+        needs_clean = False
+        if flags & PGO_CLEANIT:
+            needs_clean = clear_modify(page, 1005) or not page.flags.get(1006) & PG_CLEAN
+            page.flags.on(PG_CLEAN, 1007)
+        pgs, nback = self._cluster(page) if needs_clean else ([page], 0)
+        entry, nextpg = self._free_or_deactivate(page, pgs)
+        if needs_clean:
+            self.modified = True
+            after = self._write(entry, pgs)
+            if self.error:
+                return True, after
+            if self.by_list:
+                return False, after
+        if self.by_list:
+            return False, nextpg if nextpg is not None else entry.next
+        self.off += len(pgs) - nback << self.kernel.page_shift  # 1148
+        return False, self._lookup()
+
+    def _cluster(self, page: Page) -> tuple[list[Page], int]:
+        """1019-1060: the page with the dirty ones around it, and how many are before it."""
+        uvm, size = self.kernel.uvm, self.kernel.page_size
+        most = self.kernel.config.max_cluster
+        self.wasclean = False
+        page.flags.on(PG_BUSY, 1023)
+        page.owner = self.lwp
+        ufp = UFP_NOWAIT | UFP_NOALLOC | UFP_DIRTYONLY
+        room = min(most >> 1, self.off >> self.kernel.page_shift)  # 1030
+        back: list[Slot] = [None] * room
+        _, nback = uvm.findpages(
+            self.uobj, self.off - size, back, 0, room, ufp | UFP_BACKWARD, 1032
+        )
+        room = most - nback - 1  # 1056
+        ahead: list[Slot] = [None] * room
+        uvm.findpages(self.uobj, self.off + size, ahead, 0, room, ufp, 1057)
+        pgs = [one for one in [*back, page, *ahead] if isinstance(one, Page)]
+        return pgs, nback
+
+    def _free_or_deactivate(self, page: Page, pgs: list[Page]) -> tuple[Page, Entry | None]:
+        """1071-1108: (the last page of the cluster in list order, what follows a freed one)."""
+        uvm = self.kernel.uvm
+        entry, nextpg = page, None
+        locked = self.flags & (PGO_DEACTIVATE | PGO_FREE)
+        if locked:
+            uvm.pageqlock.enter(1072)
+        for one in pgs:
+            self.machine.kassert(one.uobject is self.uobj, 1076)
+            if self.by_list and one is entry.next:
+                entry = one  # 1078
+            if not self.startoff <= one.offset < self.endoff:
+                continue
+            if self.flags & PGO_DEACTIVATE and one.wire_count == 0:
+                uvm.deactivate(one)
+            elif self.flags & PGO_FREE:
+                self.kernel.pmaps.page_protect(one, PROT_NONE, 1084)
+                if one.flags.get(1085) & PG_BUSY:
+                    one.flags.on(PG_PAGEOUT if self.pagedaemon else PG_RELEASED, 1086)
+                    if self.pagedaemon:
+                        uvm.pageout_start(1)
+                        uvm.dequeue(one)
+                else:
+                    nextpg = one.next  # 1099
+                    uvm.pagefree(one, 1100)
+                    uvm.pdfreed += self.pagedaemon
+        if locked:
+            uvm.pageqlock.exit(1107)
+        return entry, nextpg
+
+    def _write(self, entry: Page, pgs: list[Page]) -> Entry | None:
+        """1109-1130: starts the output; where a scan by list goes on."""
+        gop = self.kernel.gop
+        flags = self.flags
+        if self.by_list:
+            self.uobj.memq.insert_after(entry, self.curmp)
+            self.machine.step("list", 1118, op="insert curmp")
+        if self.fixes.count_before_unlock:
+            self.vp.v_numoutput.add(gop.tickets, 1120)
+            flags |= PGO_COUNTED
+        self.slock.exit(1121)
+        self.error = gop.write(self.vp, pgs, flags)  # 1122
+        self.slock.enter(1123)
+        return self._after_marker(1125) if self.by_list else None
+
+    def _debug_check(self) -> None:
+        """1173-1182."""
+        if not self.kernel.config.debug:
+            return
+        for entry in self.uobj.memq:
+            if isinstance(entry, Page):
+                if not entry.flags.get(1175) & PG_CLEAN or entry.modified:
+                    self.machine.panic(f"{entry} is dirty at genfs_io.c:1174")
+            elif not self.fixes.debug_skips_markers:
+                self.machine.panic("a marker is asked for its modified bit at genfs_io.c:1178")

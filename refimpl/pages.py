@@ -1,0 +1,370 @@
+"""Pages with real bytes, objects that hold them, and the queues of replacement."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from .hook import At
+from .sync import Lwp, Machine, Mutex, Word
+
+if TYPE_CHECKING:
+    from .faults import Faults
+    from .pmap import Pmap, Pte
+    from .vnode import Vnode
+
+PG_BUSY = 0x01
+PG_WANTED = 0x02
+PG_FAKE = 0x04
+PG_CLEAN = 0x08
+PG_RDONLY = 0x10
+PG_RELEASED = 0x20
+PG_PAGEOUT = 0x40
+_NAMES = ("BUSY", "WANTED", "FAKE", "CLEAN", "RDONLY", "RELEASED", "PAGEOUT")
+
+# Flags of findpages.
+UFP_ALL = 0x00
+UFP_NOWAIT = 0x01
+UFP_NOALLOC = 0x02
+UFP_NOCACHE = 0x04
+UFP_NORDONLY = 0x08
+UFP_DIRTYONLY = 0x10
+UFP_BACKWARD = 0x20
+
+
+def flag_names(flags: int) -> str:
+    """ "BUSY|FAKE" and the like."""
+    names = [name for bit, name in enumerate(_NAMES) if flags & 1 << bit]
+    return "|".join(names) or "0"
+
+
+class Entry:
+    """What can stand in an object's list of pages: a page, or a scan's marker."""
+
+    __slots__ = ("prev", "next", "uobject", "offset", "flags")
+
+    def __init__(self, machine: Machine) -> None:
+        self.prev: Entry | None = None
+        self.next: Entry | None = None
+        self.uobject: Uobject | None = None
+        self.offset = -1
+        self.flags = Word(machine, self, "flags")
+
+
+class Marker(Entry):
+    """A scan's place in a list; BUSY, at no offset, in no tree, not counted."""
+
+    __slots__ = ()
+
+    def __init__(self, machine: Machine, uobj: Uobject) -> None:
+        super().__init__(machine)
+        self.uobject = uobj
+        self.flags.value = PG_BUSY
+
+    def __str__(self) -> str:
+        return "marker"
+
+
+class Page(Entry):
+    """A page of memory.  The bits modified and referenced belong to the mappings' side."""
+
+    __slots__ = ("number", "data", "owner", "wire_count", "modified", "referenced", "ptes")
+
+    def __init__(self, machine: Machine, number: int, size: int) -> None:
+        super().__init__(machine)
+        self.number = number
+        self.data = bytearray(size)
+        self.owner: Lwp | None = None  # who set BUSY
+        self.wire_count = 0
+        self.modified = False
+        self.referenced = False
+        self.ptes: dict[tuple[Pmap, int], Pte] = {}
+
+    def __str__(self) -> str:
+        where = f"{self.uobject}+{self.offset:#x}" if self.uobject is not None else "free"
+        return f"page{self.number}({where})"
+
+    def describe(self) -> str:
+        return f"{self}, {flag_names(self.flags.value)}, owner {self.owner}"
+
+
+class Dontcare:
+    """The type of `PGO_DONTCARE`: a slot that the caller has no use for."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "PGO_DONTCARE"
+
+
+PGO_DONTCARE: Final = Dontcare()
+Slot = Page | Dontcare | None
+
+
+class Tailq:
+    """A doubly linked list, for scans that hold their place by a marker."""
+
+    __slots__ = ("head", "tail")
+
+    def __init__(self) -> None:
+        self.head: Entry | None = None
+        self.tail: Entry | None = None
+
+    def __iter__(self) -> Iterator[Entry]:
+        entry = self.head
+        while entry is not None:
+            yield entry
+            entry = entry.next
+
+    def insert_tail(self, entry: Entry) -> None:
+        entry.prev, entry.next = self.tail, None
+        if self.tail is None:
+            self.head = entry
+        else:
+            self.tail.next = entry
+        self.tail = entry
+
+    def insert_before(self, place: Entry, entry: Entry) -> None:
+        entry.prev, entry.next = place.prev, place
+        if place.prev is None:
+            self.head = entry
+        else:
+            place.prev.next = entry
+        place.prev = entry
+
+    def insert_after(self, place: Entry, entry: Entry) -> None:
+        if place.next is None:
+            self.insert_tail(entry)
+        else:
+            self.insert_before(place.next, entry)
+
+    def remove(self, entry: Entry) -> None:
+        if entry.prev is None:
+            self.head = entry.next
+        else:
+            entry.prev.next = entry.next
+        if entry.next is None:
+            self.tail = entry.prev
+        else:
+            entry.next.prev = entry.prev
+        entry.prev = entry.next = None
+
+
+class Uobject:
+    """The pages of one vnode: a tree by offset and a list, new pages at its tail."""
+
+    __slots__ = ("vmobjlock", "tree", "memq", "npages", "name", "vp")
+
+    def __init__(self, machine: Machine, name: str, vp: Vnode) -> None:
+        self.name = name
+        self.vp = vp
+        self.vmobjlock = Mutex(machine, f"{name}.interlock")
+        self.tree: dict[int, Page] = {}
+        self.memq = Tailq()
+        self.npages = Word(machine, name, "uo_npages")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Uvm:
+    """Physical memory: free pages, queues of replacement, and who waits for a page."""
+
+    def __init__(self, machine: Machine, faults: Faults, pages: int, page_size: int) -> None:
+        self.machine = machine
+        self.faults = faults
+        self.page_size = page_size
+        self.total = pages
+        self.freetarg = max(2, pages // 16)
+        self.pageqlock = Mutex(machine, "pageqlock")
+        self.fpageqlock = Mutex(machine, "fpageqlock")
+        self.free = [Page(machine, number, page_size) for number in reversed(range(pages))]
+        self.active: OrderedDict[Page, None] = OrderedDict()
+        self.inactive: OrderedDict[Page, None] = OrderedDict()
+        self.paging = 0  # pages that are written in order to be freed
+        self.waiters = 0
+        self.pdfreed = 0
+
+    # Allocation.  The object is locked.
+
+    def lookup(self, uobj: Uobject, offset: int) -> Page | None:
+        return uobj.tree.get(offset)
+
+    def alloc(self, uobj: Uobject, offset: int, at: At) -> Page | None:
+        """A page with arbitrary contents at ``offset``: BUSY, FAKE, CLEAN, the caller's."""
+        if self.faults.hit("page"):
+            return None
+        self.fpageqlock.enter(at)
+        page = self.free.pop() if self.free else None
+        if len(self.free) < self.freetarg:
+            self.machine.wakeup("pagedaemon", at)
+        self.fpageqlock.exit(at)
+        if page is None:
+            return None
+        page.uobject = uobj
+        page.offset = offset
+        page.owner = self.machine.curlwp()
+        page.flags.set(PG_BUSY | PG_FAKE | PG_CLEAN, at)
+        uobj.tree[offset] = page
+        uobj.memq.insert_tail(page)
+        uobj.npages.add(1, at)
+        self.machine.step("page_insert", at, page=page, offset=offset)
+        return page
+
+    def pagefree(self, page: Page, at: At) -> None:
+        """Takes a page from its object; object and queues are locked, nothing maps it."""
+        uobj = page.uobject
+        machine = self.machine
+        if uobj is None or page.ptes or not uobj.vmobjlock.owned() or not self.pageqlock.owned():
+            machine.panic(f"{page.describe()} cannot be freed at {at}")
+        machine.step("page_free", at, page=page)
+        self.dequeue(page)
+        del uobj.tree[page.offset]
+        uobj.memq.remove(page)
+        uobj.npages.add(-1, at)
+        page.uobject = None
+        page.owner = None
+        page.wire_count = 0
+        page.flags.set(0, at)
+        self.fpageqlock.enter(at)
+        self.free.append(page)
+        if self.waiters:
+            machine.wakeup("free memory", at)
+        self.fpageqlock.exit(at)
+
+    def wait(self, at: At) -> None:
+        """Asks the page daemon for memory and waits for some; nothing is locked."""
+        self.fpageqlock.enter(at)
+        if not self.free:
+            self.waiters += 1
+            self.machine.wakeup("pagedaemon", at)
+            self.machine.sleep("free memory", self.fpageqlock, at)
+            self.fpageqlock.enter(at)
+            self.waiters -= 1
+        self.fpageqlock.exit(at)
+
+    def findpages(
+        self, uobj: Uobject, offset: int, pgs: list[Slot], base: int, count: int, flags: int, at: At
+    ) -> tuple[int, int]:
+        """Makes BUSY, and stores, pages for the ``count`` slots of ``pgs`` from ``base`` on.
+
+        Slot by slot upwards from ``offset``, or with UFP_BACKWARD the last slot first and
+        downwards.  The object is locked, and may have been unlocked meanwhile.  Returns how
+        many pages were found and how many slots were gone through.
+        """
+        found = 0
+        for number in range(count):
+            if flags & UFP_BACKWARD:
+                slot, where = base + count - 1 - number, offset - number * self.page_size
+            else:
+                slot, where = base + number, offset + number * self.page_size
+            if pgs[slot] is None:
+                pgs[slot] = self._findpage(uobj, where, flags, at)
+                if pgs[slot] is not None:
+                    found += 1
+                    continue
+            if flags & UFP_DIRTYONLY:
+                return found, found
+        return found, count
+
+    def _findpage(self, uobj: Uobject, offset: int, flags: int, at: At) -> Page | None:
+        while True:
+            page = self.lookup(uobj, offset)
+            if page is None:
+                if flags & UFP_NOALLOC:
+                    return None
+                page = self.alloc(uobj, offset, at)
+                if page is not None:
+                    return page
+                if flags & UFP_NOWAIT:
+                    return None
+                uobj.vmobjlock.exit(at)
+                self.wait(at)
+                uobj.vmobjlock.enter(at)
+                continue
+            if flags & UFP_NOCACHE:
+                return None
+            if page.flags.get(at) & PG_BUSY:
+                if flags & UFP_NOWAIT:
+                    return None
+                self.wait_busy(page, uobj, at)
+                continue
+            if flags & UFP_NORDONLY and page.flags.get(at) & PG_RDONLY:
+                return None
+            if flags & UFP_DIRTYONLY:
+                dirty = clear_modify(page, at) or not page.flags.get(at) & PG_CLEAN
+                page.flags.on(PG_CLEAN, at)
+                if not dirty:
+                    return None
+            page.flags.on(PG_BUSY, at)
+            page.owner = self.machine.curlwp()
+            return page
+
+    def wait_busy(self, page: Page, uobj: Uobject, at: At) -> None:
+        """Sleeps until somebody lets go of ``page``; the object is unlocked meanwhile."""
+        self.machine.kassert(
+            page.owner is not self.machine.curlwp() or bool(page.flags.value & PG_PAGEOUT),
+            at,
+            f"the owner waits for {page.describe()}",
+        )
+        page.flags.on(PG_WANTED, at)
+        self.machine.sleep(page, uobj.vmobjlock, at)
+        uobj.vmobjlock.enter(at)
+
+    def unbusy(self, pgs: list[Slot], at: At) -> None:
+        """Lets go of pages; RELEASED ones are freed.  Object and queues are locked."""
+        for page in pgs:
+            if not isinstance(page, Page):
+                continue
+            flags = page.flags.get(at)
+            self.machine.kassert(
+                flags & (PG_BUSY | PG_PAGEOUT) == PG_BUSY, at, f"unbusy of {page.describe()}"
+            )
+            if flags & PG_WANTED:
+                self.machine.wakeup(page, at)
+            if flags & PG_RELEASED:
+                self.pagefree(page, at)
+            else:
+                self.machine.kassert(not flags & PG_FAKE, at, f"unbusy of {page.describe()}")
+                page.owner = None
+                page.flags.off(PG_BUSY | PG_WANTED, at)
+
+    def zero(self, page: Page, at: At) -> None:
+        page.data[:] = bytes(self.page_size)
+        self.machine.step("fill", at, page=page, offset=0, length=self.page_size)
+
+    # Queues.  The queue lock is held.
+
+    def activate(self, page: Page) -> None:
+        self.dequeue(page)
+        if page.wire_count == 0:
+            self.active[page] = None
+
+    def enqueue(self, page: Page) -> None:
+        if page.wire_count == 0 and page not in self.inactive:
+            self.active.setdefault(page)
+
+    def deactivate(self, page: Page) -> None:
+        self.dequeue(page)
+        self.inactive[page] = None
+
+    def dequeue(self, page: Page) -> None:
+        self.active.pop(page, None)
+        self.inactive.pop(page, None)
+
+    def pageout_start(self, count: int) -> None:
+        self.paging += count
+
+    def pageout_done(self, count: int, at: At) -> None:
+        self.paging -= count
+        self.machine.kassert(self.paging >= 0, "uvm_pageout_done")
+
+
+def clear_modify(page: Page, at: At) -> bool:
+    """Reads and clears the modified bit, in one step."""
+    machine = page.flags._machine
+    machine.turn("pmap_clear_modify", at)
+    was, page.modified = page.modified, False
+    machine.noted("pmap_clear_modify", at, page=page, was=was)
+    return was
