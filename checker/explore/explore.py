@@ -24,7 +24,7 @@ from .report import Reporter, wanted
 from .result import EngineName, Granularity, ProgressCallback, Result
 from .search import Bounds, Search, memory_used
 
-_SMALL = 20_000
+SMALL = 20_000
 """States up to which compiling C code does not pay (``auto``)."""
 
 
@@ -52,8 +52,8 @@ def explore(
     run = _Run(program, granularity, progress, workers)
     if engine == "native":
         return run.native(load(run.known), bounds)
-    if engine == "auto" and (max_states is None or max_states > _SMALL):
-        result = run.python(replace(bounds, states=_SMALL))
+    if engine == "auto" and (max_states is None or max_states > SMALL):
+        result = run.python(replace(bounds, states=SMALL))
         if result.bound != "max_states":
             return result
         try:
