@@ -45,7 +45,9 @@
 
 #define PENDING 64      /* successors whose table lines are being fetched, for each worker */
 #define CHUNK 64        /* states that a worker claims at once; divides the bits of a word */
-#define SMALL 512       /* fewer states than that are not worth waking other workers for */
+#ifndef SMALL
+#define SMALL 1024      /* fewer states than that are not worth waking other workers for */
+#endif
 #define MAX_WORKERS 60
 
 typedef struct engine engine;

@@ -39,8 +39,9 @@ int main(int argc, char **argv) {
   int result, refused = 0;
   while ((result = ge_advance(e, 5000)) != 2)
     if (result == 3) {
-      refused++;
-      ge_limit(e, limit += limit / 4 + 100000);
+      ge_stats(e, out);
+      refused += out[0] > 1 && out[4] > 0;
+      ge_limit(e, limit += 1000);
     }
   ge_stats(e, out);
   printf("%llu states %llu transitions %llu failed %llu layers %llu waiting\n",

@@ -4,8 +4,8 @@
  * a search of its own, through toy_step and what else is exported here. */
 #define NTHREADS 4
 #ifdef WIDE /* more words and more nodes than 64 */
-#define SPREAD 40
-#define OWN 33
+#define SPREAD 24
+#define OWN 17
 #else
 #define SPREAD 3
 #define OWN 3
@@ -30,7 +30,7 @@ static const uint8_t thread_daemon[NTHREADS] = {0, 0, 0, 1};
 static const uint8_t stop_rests[NSTOPS] = {[3 * PCS] = 1, [3 * PCS + 2] = 1, [1] = 1};
 #ifdef WIDE
 static const uint64_t invariant_words[(NWORDS + 63) / 64] = {
-    [0] = (uint64_t)1 | (uint64_t)1 << 40, [1] = (uint64_t)1 << 16 | (uint64_t)1 << 56};
+    [0] = (uint64_t)1 | (uint64_t)1 << 24 | (uint64_t)1 << 48, [1] = (uint64_t)1 << 8};
 #else
 static const uint64_t invariant_words[1] = {1 | 1 << 3 | 1 << 6 | 1 << 9};
 #endif
@@ -125,7 +125,7 @@ static int step(unsigned t, uint64_t *v, run *r) {
     }
     if (r->stops[stop_base[t] + pc - 1])
       return R_STOP;
-    if (i == 20) {
+    if (i == 3) {
       r->fault = 4;
       return R_FAULT;
     }
