@@ -20,6 +20,14 @@ class Window:
         self._size = page_size
         self.emergency = emergency
 
+    def __str__(self) -> str:
+        return "a transfer"
+
+    def take(self) -> None:
+        """From now on the transfer owns the pages, not the thread that began it."""
+        for page in self.pages:
+            page.owner = self
+
     def read(self, offset: int, length: int) -> bytes:
         parts = [
             memoryview(page.data)[start:stop] for page, start, stop in self._pieces(offset, length)

@@ -104,7 +104,7 @@ def _write(vp: Vnode, uio: Uio, direct: bool) -> int:
         return errno.EFBIG
     start, error = uio.offset, 0
     if uio.offset > osize and uio.resid and not kernel.config.compat:
-        error = fill_last_page(vp, osize, uio.offset)
+        error = fill_growth(vp, osize, uio.offset)
     while uio.resid and not error:
         if kernel.config.compat:
             error = _write_compat(vp, uio)
@@ -234,20 +234,28 @@ def balloc_range(vp: Vnode, offset: int, length: int) -> int:
     return error
 
 
-def fill_last_page(vp: Vnode, osize: int, size: int) -> int:
-    """Hardened: before the file grows to ``size``, blocks for the rest of its last page.
+def fill_growth(vp: Vnode, osize: int, start: int) -> int:
+    """Hardened: before the file grows and ``start`` gets a block, so do its surroundings.
 
-    Otherwise the page, valid and writable, would have holes that nobody told it of.
+    A page that was complete when it was read has holes after its file has grown sparsely,
+    and one that is made past the end has holes before ``start``; nothing would tell a store
+    through a mapping.  So the rest of the page with the old end gets blocks, and what is
+    before ``start`` in its page.
     """
     kernel = vp.mnt
     if not kernel.fixes.grow_fills_last_page:
         return 0
-    start = kernel.fs.gop_size(osize)
-    end = min(kernel.round_page(osize), size)
-    if start >= end:
-        return 0
-    setwritesize(vp, end)
-    return balloc_range(vp, start, end - start)
+    end = kernel.fs.gop_size(osize)
+    for lo, hi in (
+        (end, min(kernel.round_page(osize), start)),
+        (max(end, kernel.trunc_page(start)), start),
+    ):
+        if lo < hi:
+            setwritesize(vp, hi)
+            error = balloc_range(vp, lo, hi - lo)
+            if error:
+                return error
+    return 0
 
 
 # Sizes.
@@ -301,7 +309,7 @@ def _extend(vp: Vnode, osize: int, size: int) -> int:
         setwritesize(vp, size)
         setsize(vp, size)
         return 0
-    error = fill_last_page(vp, osize, size)
+    error = fill_growth(vp, osize, size - 1)
     if not error:
         setwritesize(vp, size)
         error = balloc_range(vp, size - 1, 1)
@@ -337,16 +345,19 @@ def _cut(vp: Vnode, size: int) -> int:
 
 
 def _zero_rest(vp: Vnode, size: int) -> int:
-    """Zeroes what stays allocated behind the new end, and gives it a block if it has none."""
+    """Zeroes what stays behind the new end: the rest of its block, and of its page.
+
+    A new end inside a block gives it that block if it has none.
+    """
     kernel = vp.mnt
     osize = vp.v_size.get("truncate")
-    end = min(kernel.fs.gop_size(size), osize)
+    end = min(max(kernel.fs.gop_size(size), kernel.round_page(size)), osize)
     if size >= end:
         return 0
     if kernel.config.compat:
         error = _flush_mapped(vp, size, end - size, PGO_FREE)
         return error or kernel.rawio.write(vp, size, bytes(end - size))
-    error = balloc_range(vp, size, 1)
+    error = balloc_range(vp, size, 1) if size % kernel.fs.bsize else 0
     if error:
         return error
     error = kernel.ubc.write(vp, size, memoryview(bytes(end - size)))

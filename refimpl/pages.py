@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from .hook import At
-from .sync import Lwp, Machine, Mutex, Word
+from .sync import Machine, Mutex, Word
 
 if TYPE_CHECKING:
     from .faults import Faults
@@ -75,7 +75,7 @@ class Page(Entry):
         super().__init__(machine)
         self.number = number
         self.data = bytearray(size)
-        self.owner: Lwp | None = None  # who set BUSY
+        self.owner: object = None  # who may change a BUSY page: a thread, or a transfer's window
         self.wire_count = 0
         self.modified = False
         self.referenced = False

@@ -214,7 +214,11 @@ class Machine:
 
 
 def _plain(value: object) -> object:
-    return value if isinstance(value, int | str | bool | None) else str(value)
+    if isinstance(value, int | str | bool | None):
+        return value
+    if type(value).__str__ is object.__str__:
+        return type(value).__name__  # one of a kind in its machine
+    return str(value)
 
 
 def _describe(chan: object) -> str:

@@ -92,6 +92,7 @@ def compat_gop_write(vp: Vnode, pgs: list[Page], flags: int) -> int:
     kernel = vp.mnt
     offset = pgs[0].offset
     window = kernel.kva.mapin(pgs, 1519)
+    window.take()
     length = len(pgs) << kernel.page_shift
     error = kernel.rawio.write(vp, offset, window.read(0, length), pager=True)  # 1531
     if not flags & PGO_COUNTED:

@@ -318,6 +318,7 @@ class _Getpages:
         if self.is_async:
             mbp.flags |= B_ASYNC
             mbp.iodone = kernel.aiodone.biodone  # 417
+            self.window.take()
         self._zero_tail(pages, length, total)
         error, started = self._read(pages, mbp, length)
         if self.is_async:

@@ -29,6 +29,7 @@ def gop_write(vp: Vnode, pgs: list[Page], flags: int) -> int:
     """
     kernel = vp.mnt
     window = kernel.kva.mapin(pgs, 1232)
+    window.take()
     length = len(pgs) << kernel.page_shift
     return do_io(vp, pgs[0].offset, window, length, flags, True, kernel.aiodone.biodone)
 
