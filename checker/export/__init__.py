@@ -1,0 +1,1 @@
+"""Programs of the IR for other tools: Promela, for SPIN."""
