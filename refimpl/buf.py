@@ -66,13 +66,13 @@ class Buf:
 
 def getiobuf(vp: Vnode, at: At) -> Buf:
     bp = Buf(vp)
-    vp.mnt.bufs.add(1, at)
+    vp.mnt.bufs.add(1)
     vp.mnt.machine.step("getiobuf", at, buf=bp)
     return bp
 
 
 def putiobuf(bp: Buf, at: At) -> None:
-    bp.vp.mnt.bufs.add(-1, at)
+    bp.vp.mnt.bufs.add(-1)
     bp.machine.step("putiobuf", at, buf=bp)
 
 

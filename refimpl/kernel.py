@@ -18,7 +18,7 @@ from .kva import PagerMap
 from .pages import Uvm
 from .pmap import PmapSystem
 from .rawio import RawIo
-from .sync import Machine, Mutex, Word
+from .sync import Counter, Machine, Mutex
 from .trans import Fstrans, Wapbl
 from .ubc import Ubc
 from .vnode import Vnode, Worklist
@@ -42,8 +42,8 @@ class Kernel:
         self.uvm = Uvm(self.machine, self.faults, config.memory_pages, config.page_size)
         self.pmaps = PmapSystem(self.machine)
         self.kva = PagerMap(self.machine, config.pager_pages, config.page_size)
-        self.bufs = Word(self.machine, "uvm", "bufs")
-        self.heap = Word(self.machine, "uvm", "heap_arrays")
+        self.bufs = Counter(self.machine, "buffers")
+        self.heap = Counter(self.machine, "arrays")
         self.fstrans = Fstrans(self.machine)
         self.worklist = Worklist(self.machine, config.syncer_delay)
         self.fs = Ffs(self, sb)
@@ -106,13 +106,13 @@ class Kernel:
         """Whether an array of ``size`` slots is to be had."""
         if not wait and self.faults.hit("heap"):
             return False
-        self.heap.add(1, at)
+        self.heap.add(1)
         self.machine.step("heap_alloc", at, size=size)
         return True
 
     def kmem_free(self, size: int, at: At) -> None:
         self.machine.step("heap_free", at, size=size)
-        if self.heap.add(-1, at) < 0:
+        if self.heap.add(-1) < 0:
             self.machine.panic(f"an array is freed at {at} that was not allocated")
 
     def _check_geometry(self, name: str) -> None:

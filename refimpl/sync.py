@@ -260,8 +260,9 @@ class Word:
 
     def add(self, amount: int, at: At) -> int:
         """Adds, and returns the sum."""
-        self.set(self.get(at) + amount, at)
-        return self.value
+        total = self.get(at) + amount
+        self.set(total, at)
+        return total
 
     def on(self, mask: int, at: At) -> None:
         """Sets the bits of ``mask``."""
@@ -293,6 +294,26 @@ class Word:
             machine._note(
                 machine.curlwp(), "store", at, of=self._of, field=self._field, value=value
             )
+
+
+class Counter:
+    """An integer that threads add to without a lock of theirs; adding is one step."""
+
+    __slots__ = ("_machine", "_field", "value")
+
+    def __init__(self, machine: Machine, field: str) -> None:
+        self._machine = machine
+        self._field = field
+        self.value = 0
+
+    def add(self, amount: int) -> int:
+        """Adds, and returns the sum."""
+        with self._machine.guard:
+            self.value += amount
+            return self.value
+
+    def __str__(self) -> str:
+        return f"{self._field} {self.value}"
 
 
 class Mutex:

@@ -31,19 +31,20 @@ class Oracle(RuleBasedStateMachine):
     @initialize(
         block_size=st.sampled_from([512, 1024, 4096, 8192]),
         page_size=st.sampled_from([512, 1024, 4096]),
-        journal=st.booleans(),
+        mode=st.sampled_from(["plain", "plain", "journal", "journal", "compat"]),
         windows=st.sampled_from([1, 4]),
         memory=st.sampled_from([0, 1024]),
     )
     def format(
-        self, block_size: int, page_size: int, journal: bool, windows: int, memory: int
+        self, block_size: int, page_size: int, mode: str, windows: int, memory: int
     ) -> None:
         self.directory = tempfile.TemporaryDirectory()
         self.image = formatted(Path(self.directory.name), 160 * 1024, block_size)
         least = 4 * max(2, block_size // page_size) + 2 * (4096 // page_size)
         self.knobs: dict[str, object] = {
             "page_size": page_size,
-            "journal": journal,
+            "journal": mode == "journal",
+            "compat": mode == "compat",
             "windows": windows,
             "memory_pages": memory or least,
             "maxphys": 4096,
