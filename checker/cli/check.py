@@ -57,6 +57,8 @@ class Settings:
               help="Stop a scenario after this many states: inconclusive.")
 @click.option("--max-memory", type=click.IntRange(min=64), default=2048, show_default=True,
               metavar="MIB", help="Stop a scenario whose process is larger: inconclusive.")
+@click.option("--first", is_flag=True,
+              help="End each scenario at the depth of its first violation.")
 @click.option("--workers", type=click.IntRange(1, 256), default=None, metavar="N",
               help="Scenarios checked at the same time; what is left over are threads of the "
               "native engine.  [default: the number of processors]")
@@ -65,6 +67,8 @@ class Settings:
 @click.option("--traces", type=click.Path(path_type=Path), default=Path("traces"),
               metavar="DIR", show_default=True, help="Where the traces are kept.")
 @click.option("--full", is_flag=True, help="Also the scenarios of the full tier.")
+@click.option("--large", is_flag=True,
+              help="Also those with more threads and pages, millions of states each.")
 @click.pass_obj
 def check(
     subject: Subject,
@@ -75,23 +79,27 @@ def check(
     granularity: Granularity,
     max_states: int,
     max_memory: int,
+    first: bool,
     workers: int | None,
     json_file: Path | None,
     traces: Path,
     full: bool,
+    large: bool,
 ) -> int:
     """Check scenarios, by name or by path of a TOML file; none: the standard suite."""
     if engine == "z3":
         click.echo("genfscheck: the z3 engine is not built yet: use python", err=True)
         return EXIT_USAGE
     library = Library(subject)
-    chosen = library.chosen(names, full=full)
+    chosen = library.chosen(names, full=full, large=large)
     workers = workers or _processors()
     jobs = min(workers, max(1, len(chosen)))
     settings = Settings(
         variant=library.variant(variant),
         fixes=library.fixes(fixes),
-        effort=Effort(granularity, _usable(engine), workers // jobs, max_states, max_memory),
+        effort=Effort(
+            granularity, _usable(engine), workers // jobs, max_states, max_memory, first
+        ),
         workers=jobs,
         json=json_file,
         traces=traces,

@@ -85,11 +85,14 @@ class Library:
         """The scenario of the suite with this name."""
         return next((entry for entry in self.scenarios if entry.name == name), None)
 
-    def chosen(self, names: Iterable[str], *, full: bool) -> list[Scenario]:
-        """The named scenarios, or the suite: the default tier, or everything."""
+    def chosen(
+        self, names: Iterable[str], *, full: bool = False, large: bool = False
+    ) -> list[Scenario]:
+        """The named scenarios, or the suite: the default tier, and others if asked for."""
         wanted = list(dict.fromkeys(names))
         if not wanted:
-            return [entry for entry in self.scenarios if full or entry.tier == "default"]
+            tiers = {"default", *["full"] * (full or large), *["large"] * large}
+            return [entry for entry in self.scenarios if entry.tier in tiers]
         return [self._named(name) for name in wanted]
 
     def _named(self, name: str) -> Scenario:

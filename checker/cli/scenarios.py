@@ -17,7 +17,7 @@ from .library import Library, Subject, runs
 def scenarios(subject: Subject, names: tuple[str, ...], as_json: bool) -> int:
     """List the scenarios: what each asks, whom it lets run, which lines it exercises."""
     library = Library(subject)
-    chosen = library.chosen(names, full=True)
+    chosen = library.chosen(names, large=True)
     if as_json:
         document = [
             {

@@ -35,6 +35,7 @@ class Effort:
     threads: int = 1
     max_states: int | None = None
     max_memory: int | None = None
+    first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ def search(program: ir.Program, effort: Effort, tell: Report | None = None) -> R
         workers=effort.threads,
         max_states=effort.max_states,
         max_memory=None if effort.max_memory is None else effort.max_memory << 20,
+        first=effort.first,
         progress=forward,
     )
 
@@ -157,6 +159,7 @@ def _verdict(task: Task, program: ir.Program, result: Result) -> tuple[Verdict, 
     if not result.complete:
         why = {
             "max_states": f"stopped after {result.states:,} states: raise --max-states",
+            "first": "stopped at the first violation (--first)",
             "max_memory": f"stopped at {task.effort.max_memory} MiB: raise --max-memory",
         }.get(result.bound, f"stopped: {result.bound}")
         return result.verdict, why

@@ -37,6 +37,7 @@ def explore(
     max_states: int | None = None,
     max_seconds: float | None = None,
     max_memory: int | None = None,
+    first: bool = False,
     progress: ProgressCallback | None = None,
     keep_states: bool = False,
 ) -> Result:
@@ -45,10 +46,10 @@ def explore(
     ``engine`` ``auto`` begins with the python engine and leaves larger searches to the native
     one, where a C compiler is found; ``native`` raises NativeUnavailable where none is.
     ``workers`` are threads of the native engine.  ``max_memory`` is in bytes of the process.
-    ``progress`` is called every few thousand states.  ``keep_states`` puts the states' bytes
+    ``first`` ends the search at the depth of the first violation.  ``progress`` is called every few thousand states.  ``keep_states`` puts the states' bytes
     into the result (for tests; python engine only).
     """
-    bounds = Bounds(max_states, max_seconds, max_memory)
+    bounds = Bounds(max_states, max_seconds, max_memory, first)
     run = _Run(program, granularity, progress, workers)
     if engine == "native":
         return run.native(load(run.known), bounds)

@@ -29,11 +29,15 @@ _MORE = 500
 
 @dataclass(slots=True)
 class Bounds:
-    """Where a search gives up; ``memory`` in bytes of the whole process."""
+    """Where a search ends early; ``memory`` in bytes of the whole process.
+
+    ``first``: after the depth at which something is violated for the first time.
+    """
 
     states: int | None = None
     seconds: float | None = None
     memory: int | None = None
+    first: bool = False
 
 
 def memory_used() -> int:
@@ -121,6 +125,8 @@ class Search:
                     self._check_bounds(end - position)
                 if self._hopeless():
                     return
+                if self.bounds.first and self.causes.all and not self.abandoned:
+                    self.bound = "first"
                 begin, end = end, len(self.graph.states)
                 if begin < end:
                     self.graph.layers.append(begin)

@@ -20,7 +20,7 @@ from .errors import ScenarioError
 from .source import Source
 
 SCHEMA = 1
-TIERS = ("default", "full")
+TIERS = ("default", "full", "large")
 MAX_THREADS = 8
 _NAME = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 

@@ -93,12 +93,20 @@ class NativeSearch:
                 return
             if status == 1 and self._hopeless():
                 return
+            if status == 1 and self._ended_early():
+                self.bound = "first"
 
     def _hopeless(self) -> bool:
         """Is an assumption broken?  Then go on for a while only, to find more such."""
         if not self.abandoned and self._learn():
             self._enough = 2 * self.native.stats().states + _MORE
         return self.abandoned and self.native.stats().states > self._enough
+
+    def _ended_early(self) -> bool:
+        """Is the first violation enough, and there?"""
+        if not self.bounds.first or self.abandoned or not self.native.stats().classes:
+            return False
+        return any(event.kind != EventKind.WITNESS for event in self.native.events())
 
     def _learn(self) -> bool:
         if not self.abandoned and self.unsure is not None:
