@@ -149,6 +149,8 @@ def format_image(
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
     try:
         os.ftruncate(fd, geometry.length)
+        for ino in range(files):
+            os.pwrite(fd, Dinode(ino).encode(geometry.slot_size), geometry.slot(ino, 0))
         if fill:
             block = (fill * (block_size // len(fill) + 1))[:block_size]
             for number in range(blocks):
@@ -223,9 +225,9 @@ def read_inodes(sb: Super, read: Callable[[int, int], bytes], name: str) -> list
     for ino in range(sb.files):
         slots = [read(sb.slot(ino, parity), sb.slot_size) for parity in (0, 1)]
         found = [inode for inode in map(Dinode.decode, slots) if inode is not None]
-        if not found and any(any(slot) for slot in slots):
+        if not found:
             raise BadImage(name, f"both copies of inode {ino} are damaged")
-        inode = max(found, key=lambda one: one.generation) if found else Dinode(ino)
+        inode = max(found, key=lambda one: one.generation)
         if inode.ino != ino or len(inode.map) > sb.map_entries:
             raise BadImage(name, f"inode {ino} is damaged")
         for block in inode.map:

@@ -150,7 +150,8 @@ class FileSystem:
     def listdir(self) -> list[str]:
         """The names of all files, sorted."""
         self._check_mounted()
-        return sorted(one.name for one in self.kernel.fs.inodes if one.name)
+        inodes = self.kernel.fs.inodes
+        return sorted(one.name for one in inodes if one.name and one.ino not in self._gone)
 
     def exists(self, name: str) -> bool:
         self._check_mounted()
@@ -162,7 +163,7 @@ class FileSystem:
             return file.stat()
 
     def remove(self, name: str) -> None:
-        """Removes a file; one that is open goes when it is closed."""
+        """Removes a file; one that is open goes when it is closed, unless a crash comes first."""
         self._check_mounted()
         kernel = self.kernel
         kernel.vnodes_lock.enter("remove")
@@ -261,6 +262,8 @@ class FileSystem:
         vp.v_usecount -= 1
         last = vp.v_usecount == 0
         gone = last and vp.inode.ino in self._gone
+        if last:
+            ops.inactive(vp)
         kernel.vnodes_lock.exit("vrele")
         if gone:
             self.raise_errno(ops.remove(vp), vp.inode.name)

@@ -19,6 +19,7 @@ from .genfs.flags import (
     PGO_RECLAIM,
     PGO_SYNCIO,
     VI_ONWORKLST,
+    VI_WRMAP,
     VI_WRMAPDIRTY,
     VI_XLOCK,
     VV_MAPPED,
@@ -347,12 +348,13 @@ def _cut(vp: Vnode, size: int) -> int:
 def _zero_rest(vp: Vnode, size: int) -> int:
     """Zeroes what stays behind the new end: the rest of its block, and of its page.
 
-    A new end inside a block gives it that block if it has none.
+    Also what lies behind the old end: pages there may hold the only zeros for the rest of
+    the block, and they are about to be freed.  A new end inside a block gives it that block
+    if it has none.
     """
     kernel = vp.mnt
-    osize = vp.v_size.get("truncate")
-    end = min(max(kernel.fs.gop_size(size), kernel.round_page(size)), osize)
-    if size >= end:
+    end = max(kernel.fs.gop_size(size), kernel.round_page(size))
+    if size == end:
         return 0
     if kernel.config.compat:
         error = _flush_mapped(vp, size, end - size, PGO_FREE)
@@ -418,6 +420,14 @@ def flush_vnode(vp: Vnode, wait: bool, at: At) -> int:
         kernel.dev.flush()
     kernel.fstrans.done(at)
     return error
+
+
+def inactive(vp: Vnode) -> None:
+    """Nobody refers to the vnode any more, so nobody maps it."""
+    vp.interlock.enter("inactive")
+    vp.v_vflag.off(VV_MAPPED, "inactive")
+    vp.v_iflag.off(VI_WRMAP, "inactive")
+    vp.interlock.exit("inactive")
 
 
 def reclaim(vp: Vnode) -> int:
@@ -493,6 +503,7 @@ __all__ = [
     "balloc_range",
     "flush_vnode",
     "fsync",
+    "inactive",
     "read",
     "reclaim",
     "remove",

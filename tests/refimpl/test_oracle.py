@@ -35,9 +35,7 @@ class Oracle(RuleBasedStateMachine):
         windows=st.sampled_from([1, 4]),
         memory=st.sampled_from([0, 1024]),
     )
-    def format(
-        self, block_size: int, page_size: int, mode: str, windows: int, memory: int
-    ) -> None:
+    def format(self, block_size: int, page_size: int, mode: str, windows: int, memory: int) -> None:
         self.directory = tempfile.TemporaryDirectory()
         self.image = formatted(Path(self.directory.name), 160 * 1024, block_size)
         least = 4 * max(2, block_size // page_size) + 2 * (4096 // page_size)

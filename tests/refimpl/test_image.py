@@ -1,0 +1,195 @@
+"""Bad images, bad arguments, and images in use: a clear error, and nothing overwritten."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from genfscheck.refimpl import BadImage, Config, format_image, mount
+
+from .support import formatted, mounted
+
+
+def damage(offset: int, data: bytes) -> Callable[[Path], None]:
+    def body(image: Path) -> None:
+        with open(image, "r+b") as file:
+            file.seek(offset)
+            file.write(data)
+
+    return body
+
+
+@pytest.mark.parametrize(
+    ("spoil", "why"),
+    [
+        (damage(0, b"ELF"), "not a genfscheck image"),
+        (damage(8, b"\x02"), "version 2, this reads version 1"),
+        (damage(20, b"\xff"), "superblock is damaged"),
+        (lambda image: os.truncate(image, 100_000), "truncated: 100000 bytes of"),
+        (lambda image: os.truncate(image, 0), "not a genfscheck image"),
+        (lambda image: os.truncate(image, 300), "not a genfscheck image"),
+    ],
+)
+def test_a_bad_image_is_named_and_left_alone(
+    tmp_path: Path, spoil: Callable[[Path], None], why: str
+) -> None:
+    image = formatted(tmp_path)
+    spoil(image)
+    before = image.read_bytes()
+    with pytest.raises(BadImage, match=why) as caught:
+        mounted(image)
+    assert caught.value.errno == errno.EINVAL and caught.value.filename == str(image)
+    assert image.read_bytes() == before
+
+
+def test_damaged_inodes(tmp_path: Path) -> None:
+    image = formatted(tmp_path)
+    with mounted(image) as fs, fs.open("a", "w") as file:
+        file.write(b"x" * 3000)
+        file.fsync()
+        slots = [fs.kernel.fs.sb.slot(0, parity) for parity in (0, 1)]
+    for slot in slots:
+        damage(slot + 8, b"\xff\xff")(image)
+    with pytest.raises(BadImage, match="both copies of inode 0"):
+        mounted(image)
+
+
+def test_one_damaged_copy_is_survived(tmp_path: Path) -> None:
+    image = formatted(tmp_path)
+    with mounted(image) as fs, fs.open("a", "w") as file:
+        file.write(b"x" * 3000)
+        file.fsync()
+        generation = fs.kernel.fs.inodes[0].generation
+        older = fs.kernel.fs.sb.slot(0, generation + 1)
+    damage(older + 8, b"\xff\xff")(image)
+    with mounted(image) as fs, fs.open("a") as file:
+        assert file.read() == b"x" * 3000
+
+
+def test_what_is_no_regular_file(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        mounted(tmp_path)
+    with pytest.raises(FileNotFoundError):
+        mounted(tmp_path / "absent")
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(BadImage, match="not a regular file"):
+        mounted(tmp_path / "fifo")
+
+
+def test_an_image_in_use(tmp_path: Path) -> None:
+    image = formatted(tmp_path)
+    with mounted(image) as fs, fs.open("a", "w") as file:
+        file.write(b"mine")
+        with pytest.raises(OSError, match="in use") as caught:
+            mounted(image)
+        assert caught.value.errno == errno.EBUSY
+        program = (
+            "import sys; from genfscheck.refimpl import mount\n"
+            "try: mount(sys.argv[1])\n"
+            "except OSError as error: sys.exit(error.errno)"
+        )
+        done = subprocess.run([sys.executable, "-c", program, str(image)], timeout=20)
+        assert done.returncode == errno.EBUSY
+    mounted(image).unmount()
+
+
+def test_format_overwrites_nothing(tmp_path: Path) -> None:
+    (tmp_path / "precious").write_bytes(b"data")
+    with pytest.raises(FileExistsError):
+        format_image(tmp_path / "precious", 1 << 20)
+    assert (tmp_path / "precious").read_bytes() == b"data"
+    with pytest.raises(ValueError, match="block_size must be a power of two"):
+        format_image(tmp_path / "new", 1 << 20, block_size=1000)
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("knobs", "why"),
+    [
+        ({"variant": "1.19"}, "variant must be one of"),
+        ({"page_size": 1000}, "page_size must be a power of two"),
+        ({"maxphys": 512}, "maxphys 512 is below page_size"),
+        ({"windows": 0}, "windows must be at least 1"),
+        ({"memory_pages": 4}, "needs memory_pages of at least"),
+        ({"compat": True, "journal": True}, "no journal"),
+    ],
+)
+def test_bad_knobs(tmp_path: Path, knobs: dict[str, object], why: str) -> None:
+    image = formatted(tmp_path)
+    with pytest.raises(ValueError, match=why):
+        mounted(image, **knobs)
+    mounted(image).unmount()  # nobody holds it
+
+
+def test_an_unknown_knob(tmp_path: Path) -> None:
+    with pytest.raises(TypeError, match="colour"):
+        mount(formatted(tmp_path), Config(), colour="red")
+
+
+def test_files(tmp_path: Path) -> None:
+    with mounted(formatted(tmp_path), max_open=2) as fs:
+        with fs.open("a", "x") as one, fs.open("b", "w"):
+            with pytest.raises(OSError, match="too many open files") as caught:
+                fs.open("a")
+            assert caught.value.errno == errno.EMFILE
+            with pytest.raises(OSError, match="not readable"):
+                one.pread(1, 0)
+        with pytest.raises(FileExistsError):
+            fs.open("a", "x")
+        with pytest.raises(FileNotFoundError):
+            fs.open("absent")
+        with pytest.raises(FileNotFoundError):
+            fs.remove("absent")
+        with pytest.raises(ValueError, match="invalid mode"):
+            fs.open("a", "q")
+        for name in ("", "x/y", "n" * 256):
+            with pytest.raises(OSError):
+                fs.open(name, "w")
+        for name in ("c", "d"):
+            fs.open(name, "w").close()
+        with pytest.raises(OSError) as full:
+            fs.open("e", "w")
+        assert full.value.errno == errno.ENOSPC
+        fs.remove("c")
+        fs.open("e", "w").close()
+        assert fs.listdir() == ["a", "b", "d", "e"]
+        with fs.open("a", "r+") as file:
+            with pytest.raises(OSError) as big:
+                file.pwrite(b"x", 1 << 40)
+            assert big.value.errno == errno.EFBIG
+            with pytest.raises(OSError) as negative:
+                file.truncate(-1)
+            assert negative.value.errno == errno.EINVAL
+        with pytest.raises(ValueError, match="closed file"):
+            file.read()
+
+
+def test_a_removed_file_lives_until_it_is_closed(tmp_path: Path) -> None:
+    image = formatted(tmp_path)
+    with mounted(image) as fs:
+        with fs.open("a", "w+") as file:
+            file.write(b"still here")
+            fs.remove("a")
+            assert fs.listdir() == [] and not fs.exists("a")
+            assert file.pread(20, 0) == b"still here"
+        assert len(fs.kernel.fs.free) == fs.kernel.fs.sb.blocks
+    with mounted(image) as fs:
+        assert fs.listdir() == []
+
+
+def test_unmount_with_open_files(tmp_path: Path) -> None:
+    fs = mounted(formatted(tmp_path))
+    file = fs.open("a", "w")
+    with pytest.raises(OSError) as busy:
+        fs.unmount()
+    assert busy.value.errno == errno.EBUSY
+    fs.unmount(force=True)
+    assert file.closed
+    with pytest.raises(ValueError, match="not mounted"):
+        fs.open("a")
