@@ -161,12 +161,14 @@ def ample(
     stops: Sequence[Sequence[int]],
     checks: Mapping[int, Checks] | None = None,
     active: Sequence[Collection[int]] | None = None,
+    groups: Sequence[Sequence[int]] = (),
 ) -> Ample:
     """Compute the tables for given stops.
 
     ``checks``: the run-time checks of the search, whose reads count as accesses.  ``active``:
     for each thread the instructions that are taken to be all that is ever executed; the caller
-    must verify that (None: every instruction counts).
+    must verify that (None: every instruction counts).  ``groups``: threads that the search
+    exchanges (:mod:`.symmetry`); they need the same stops.
     """
     program = known.program
     space = Space(program)
@@ -179,16 +181,21 @@ def ample(
         for number, thread in enumerate(program.threads)
     ]  # fmt: skip
     futures = [_Futures(own) for own in blocks]
+    rows = [
+        {
+            stop: _compatible(
+                thread, block, watched(space, block, facts.exclusive), stops, futures
+            )
+            for stop, block in own.items()
+        }
+        for thread, own in enumerate(blocks)
+    ]
+    chosen = _chosen(blocks, rows, groups)
     result = Ample([list(row) for row in stops])
-    for thread, own in enumerate(blocks):
-        rows: dict[int, list[bytes]] = {}
-        for stop, block in own.items():
-            seen = watched(space, block, facts.exclusive)
-            rows[stop] = _compatible(thread, block, seen, stops, futures)
-        wanted = sorted(rows, key=lambda stop: (-_use(rows[stop]), stop))
-        chosen = acyclic(own, wanted)
-        result.eligible.append([stop in chosen for stop in stops[thread]])
-        result.compatible.append([rows[stop] if stop in chosen else [] for stop in stops[thread]])
+    for thread, own_rows in enumerate(rows):
+        may = chosen[thread]
+        result.eligible.append([stop in may for stop in stops[thread]])
+        result.compatible.append([own_rows[stop] if stop in may else [] for stop in stops[thread]])
     _add_keys(result, known, futures)
     return result
 
@@ -210,6 +217,30 @@ def _compatible(
         coming = future.all(block.held)
         row.append(bytes(not touched.conflicts(coming[stop]) for stop in stops[other]))
     return row
+
+
+def _chosen(
+    blocks: Sequence[Mapping[int, Block]],
+    rows: Sequence[Mapping[int, list[bytes]]],
+    groups: Sequence[Sequence[int]],
+) -> list[set[int]]:
+    """For each thread the blocks that may be expanded alone: they close no cycle.
+
+    Threads that are exchanged take over each other's places, so they have the same ones.
+    """
+    grouped = {thread for group in groups for thread in group}
+    single = [[thread] for thread in range(len(blocks)) if thread not in grouped]
+    chosen: list[set[int]] = [set() for _ in blocks]
+    for group in (*groups, *single):
+        following = {
+            stop: {other for thread in group for other in blocks[thread][stop].following}
+            for stop in blocks[group[0]]
+        }
+        use = {stop: prod(_use(rows[thread][stop]) for thread in group) for stop in following}
+        found = acyclic(following, sorted(following, key=lambda stop: (-use[stop], stop)))
+        for thread in group:
+            chosen[thread] = found
+    return chosen
 
 
 def _use(row: Sequence[bytes]) -> int:

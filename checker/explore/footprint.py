@@ -293,19 +293,19 @@ def watched(space: Space, block: Block, exclusive: frozenset[int]) -> int:
     return mask
 
 
-def acyclic(blocks: Mapping[int, Block], wanted: Sequence[int]) -> set[int]:
-    """Blocks that close no cycle among themselves: the wanted ones, as many as fit, in order."""
+def acyclic(following: Mapping[int, Collection[int]], wanted: Sequence[int]) -> set[int]:
+    """Nodes that close no cycle among themselves: the wanted ones, as many as fit, in order."""
     chosen: set[int] = set()
-    for stop in wanted:
+    for node in wanted:
         seen: set[int] = set()
-        todo = list(blocks[stop].following)
+        todo = list(following[node])
         while todo:
             successor = todo.pop()
             if successor in chosen and successor not in seen:
                 seen.add(successor)
-                todo += blocks[successor].following
-            elif successor == stop:
+                todo += following[successor]
+            elif successor == node:
                 break
         else:
-            chosen.add(stop)
+            chosen.add(node)
     return chosen

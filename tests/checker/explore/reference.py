@@ -40,6 +40,7 @@ class Size:
     states: int = 0
     transitions: int = 0
     alone: int = 0
+    kept: set[State] = field(default_factory=set, compare=False)
 
 
 def search(
@@ -47,9 +48,14 @@ def search(
     stops: Sequence[Sequence[int]],
     reduced: Ample | None = None,
     checks: Mapping[int, Checks] | None = None,
-    represent: Callable[[bytes], bytes] | None = None,
+    represent: Callable[[State], State] | None = None,
+    groups: Sequence[Sequence[int]] = (),
 ) -> tuple[Seen, Size]:
-    """Search everything; ``represent`` maps a state to the one that stands for it."""
+    """Search everything.
+
+    ``represent`` maps a state to the one that stands for it.  The threads of a group count as
+    finished when all of them are.
+    """
     program, engine = known.program, Engine(known, stops, checks)
     own = engine.layout.threads
     seen, size = Seen(), Size()
@@ -61,11 +67,12 @@ def search(
 
     def visit(state: bytes) -> bytes:
         if represent is not None:
-            state = represent(state)
+            state = engine.layout.encode(represent(engine.layout.decode(state)))
         if state not in edges:
             edges[state] = []
             todo.append(state)
-            good[state] = {t for t in everyone if own[t].pc.load(state) == 0}
+            ended = {t for t in everyone if own[t].pc.load(state) == 0}
+            good[state] = ended - {t for group in groups if not ended >= set(group) for t in group}
             mask = engine.predicates.broken(state)
             seen.broken |= _names(program, mask)
             for which, test in enumerate(engine.predicates.witnesses):
@@ -103,6 +110,7 @@ def search(
                 elif outcome.after is not None:
                     edges[state].append(visit(outcome.after))
     size.states = len(edges)
+    size.kept = {engine.layout.decode(state) for state in edges}
     seen.stuck = _stuck(program, edges, good)
     seen.tried = [engine.tried(thread, mark) for thread, mark in enumerate(marks)]
     seen.strays = [set(code.strays) for code in engine.threads]
