@@ -25,6 +25,7 @@ from ..trace.data import check_writable, write_text
 from ..trace.errors import DataError
 from ..trace.names import line_ranges
 from .library import Library, Subject
+from .modes import Mode, check_mode, mode_options
 from .outcome import EXIT_INCONCLUSIVE, EXIT_USAGE, Outcome, exit_status, report
 from .pool import Done, Failed, Progress, run_jobs
 from .work import Effort, Task, check_scenario
@@ -69,6 +70,7 @@ class Settings:
 @click.option("--full", is_flag=True, help="Also the scenarios of the full tier.")
 @click.option("--large", is_flag=True,
               help="Also those with more threads and pages, millions of states each.")
+@mode_options
 @click.pass_obj
 def check(
     subject: Subject,
@@ -85,6 +87,7 @@ def check(
     traces: Path,
     full: bool,
     large: bool,
+    mode: Mode,
 ) -> int:
     """Check scenarios, by name or by path of a TOML file; none: the standard suite."""
     if engine == "z3":
@@ -98,12 +101,13 @@ def check(
         variant=library.variant(variant),
         fixes=library.fixes(fixes),
         effort=Effort(
-            granularity, _usable(engine), workers // jobs, max_states, max_memory, first
+            granularity, _usable(engine), workers // jobs, max_states, max_memory, first, mode
         ),
         workers=jobs,
         json=json_file,
         traces=traces,
     )
+    check_mode(mode, len(chosen), settings.effort.engine)
     if json_file is not None:
         check_writable(json_file)
     _prepare(traces)

@@ -11,12 +11,14 @@ from ..explore.errors import InternalError
 from ..explore.explore import explore
 from ..explore.refine import expand
 from ..explore.result import EngineName, Found, Granularity, Progress, Result
+from ..explore.search import Bounds
 from ..lang import ir
 from ..lang.scenario import Scenario
 from ..trace.names import line_ranges
 from ..trace.record import Broken, Trace, save
 from ..trace.replay import Decision, Divergence, disproved, execute, record
 from .library import Library, Subject
+from .modes import Mode, Subtask, search_in_mode
 from .outcome import Outcome, Verdict, Violation
 from .pool import Report
 
@@ -36,6 +38,7 @@ class Effort:
     max_states: int | None = None
     max_memory: int | None = None
     first: bool = False
+    mode: Mode = Mode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +59,7 @@ def check_scenario(task: Task, tell: Report) -> Outcome:
     started = time.monotonic()
     program = library.compile(task.scenario, task.variant, task.fixes)
     tell({"states": 0})
-    result = search(program, task.effort, tell)
+    result = search(program, task.effort, tell, task)
     violations = []
     for number, found in enumerate(result.violations, start=1):
         trace = counterexample(library, task.scenario, program, found, result.stops)
@@ -89,8 +92,10 @@ def check_scenario(task: Task, tell: Report) -> Outcome:
     )
 
 
-def search(program: ir.Program, effort: Effort, tell: Report | None = None) -> Result:
-    """Explore a program, telling how it goes."""
+def search(
+    program: ir.Program, effort: Effort, tell: Report | None = None, task: Task | None = None
+) -> Result:
+    """Explore a program, telling how it goes; in another mode than the usual only for a task."""
 
     last = 0.0
 
@@ -109,13 +114,20 @@ def search(program: ir.Program, effort: Effort, tell: Report | None = None) -> R
                 }
             )
 
+    memory = None if effort.max_memory is None else effort.max_memory << 20
+    if task is not None and not effort.mode.usual:
+        subtask = Subtask(
+            task.scenario.name, task.variant, task.fixes, effort.granularity, effort.threads,
+            Bounds(effort.max_states, None, memory, effort.first),
+        )  # fmt: skip
+        return search_in_mode(effort.mode, subtask, program, forward)
     return explore(
         program,
         granularity=effort.granularity,
         engine=effort.engine,
         workers=effort.threads,
         max_states=effort.max_states,
-        max_memory=None if effort.max_memory is None else effort.max_memory << 20,
+        max_memory=memory,
         first=effort.first,
         progress=forward,
     )

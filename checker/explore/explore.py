@@ -50,7 +50,7 @@ def explore(
     into the result (for tests; python engine only).
     """
     bounds = Bounds(max_states, max_seconds, max_memory, first)
-    run = _Run(program, granularity, progress, workers)
+    run = Run(program, granularity, progress, workers)
     if engine == "native":
         return run.native(load(run.known), bounds)
     if engine == "auto" and (max_states is None or max_states > SMALL):
@@ -64,10 +64,10 @@ def explore(
     return run.python(bounds, keep_states)
 
 
-_Search = TypeVar("_Search", Search, NativeSearch)
+_Search = TypeVar("_Search", bound=Search | NativeSearch)
 
 
-class _Run:
+class Run:
     """One exploration: searches, each with what the ones before taught about the reduction."""
 
     def __init__(
@@ -96,7 +96,7 @@ class _Run:
     def unsure(self) -> Callable[[Evidence], bool] | None:
         return None if self.reduction is None else self.reduction.unsure
 
-    def _settle(self, make: Callable[[], _Search]) -> _Search:
+    def settle(self, make: Callable[[], _Search]) -> _Search:
         """Search until the reduction's assumptions hold, or a bound is hit."""
         while True:
             search = make()
@@ -112,7 +112,7 @@ class _Run:
 
     def python(self, bounds: Bounds, keep_states: bool = False) -> Result:
         """Explore with the python engine."""
-        search = self._settle(
+        search = self.settle(
             lambda: Search(
                 Engine(self.known, self.stops, self.checks), bounds, self.progress, self.unsure,
                 self.started, self.restarts,
@@ -143,12 +143,7 @@ class _Run:
 
     def native(self, library: Library, bounds: Bounds) -> Result:
         """Explore with the native engine."""
-        search = self._settle(
-            lambda: NativeSearch(
-                library, self.known, self.stops, self.checks, bounds, self.progress, self.unsure,
-                self.started, self.restarts, self.workers,
-            )
-        )  # fmt: skip
+        search = self.search_natively(library, bounds)
         result = self._result(search)
         stats = search.native.stats()
         result.engine = "native"
@@ -161,6 +156,15 @@ class _Run:
         result.search_seconds = search.seconds
         search.close()
         return self._timed(result)
+
+    def search_natively(self, library: Library, bounds: Bounds) -> NativeSearch:
+        """The searches of :meth:`native`; the last one."""
+        return self.settle(
+            lambda: NativeSearch(
+                library, self.known, self.stops, self.checks, bounds, self.progress, self.unsure,
+                self.started, self.restarts, self.workers,
+            )
+        )  # fmt: skip
 
     # ------------------------------------------------------------------------- both
 

@@ -10,7 +10,7 @@ other; a wait inside a block is never false.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -123,6 +123,25 @@ class Reduction:
     def learn(self, seen: Evidence) -> None:
         """Revise the assumptions that a search found wrong."""
         self._gather(seen)
+        self._compute()
+
+    def assumptions(self) -> dict[str, list[list[int]]]:
+        """What was learned so far, as plain lists."""
+        return {
+            "forced": sorted(map(list, self.forced)),
+            "lost": sorted([*place, level] for place, level in self.lost.items()),
+            "foreign": sorted(map(list, self.foreign)),
+            "owners_lost": sorted(map(list, self.owners_lost)),
+            "active": [sorted(nodes) for nodes in self.active],
+        }
+
+    def assume(self, learned: Mapping[str, Sequence[Sequence[int]]]) -> None:
+        """Go on from what was learned before (:meth:`assumptions`)."""
+        self.forced = {(thread, node) for thread, node in learned["forced"]}
+        self.lost = {(thread, node): level for thread, node, level in learned["lost"]}
+        self.foreign = {(thread, node) for thread, node in learned["foreign"]}
+        self.owners_lost = {(thread, node) for thread, node in learned["owners_lost"]}
+        self.active = [set(nodes) for nodes in learned["active"]]
         self._compute()
 
     def _gather(self, seen: Evidence) -> bool:

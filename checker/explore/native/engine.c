@@ -20,3 +20,4 @@
 #include "progress.c"
 #include "paths.c"
 #include "api.c"
+#include "save.c"

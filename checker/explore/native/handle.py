@@ -48,6 +48,12 @@ _API: dict[str, tuple[Any, list[Any]]] = {
     "ge_switches": (c_uint32, [c_void_p, c_uint64, c_uint]),
     "ge_depth": (c_uint32, [c_void_p, c_uint64]),
     "ge_predecessors": (c_uint64, [c_void_p, c_uint64, c_uint, _U64, c_uint64]),
+    "ge_notes": (c_void_p, [c_void_p, _U64]),
+    "ge_forget": (None, [c_void_p]),
+    "ge_sections": (c_uint32, [c_void_p]),
+    "ge_section": (c_uint64, [c_void_p, c_uint32, POINTER(_MARKS)]),
+    "ge_load": (c_int, [c_void_p, _U64, c_uint64]),
+    "ge_loaded": (c_int, [c_void_p, _U64, c_uint64]),
     "gm_misread": (c_uint32, []),
 }
 

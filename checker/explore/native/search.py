@@ -50,11 +50,14 @@ class NativeSearch:
         self.restarts = restarts
         self.bound = ""
         self.abandoned = False
-        self.native = NativeEngine(library, workers, self._memory())
+        self.native = self._new_engine(library, workers)
         self.native.flags(self.model.stop_flags(stops), self.model.site_flags(checks))
         self._coverage = (b"", b"", b"")
         self._enough = 0
         self._stuck: dict[int, tuple[int, int, list[int]]] = {}
+
+    def _new_engine(self, library: Library, workers: int) -> NativeEngine:
+        return NativeEngine(library, workers, self._memory())
 
     def _memory(self) -> int:
         """What the engine may use, in bytes; 0: no limit."""
@@ -72,8 +75,7 @@ class NativeSearch:
         """Search until everything is seen, a bound is hit, or an assumption breaks."""
         self._began = self._searched = time.monotonic()
         try:
-            for state in self.known.initial:
-                self.native.initial(self.model.layout.encode(state))
+            self._start()
             self._advance()
             self._coverage = self.native.coverage()
             self._searched = time.monotonic()
@@ -82,8 +84,16 @@ class NativeSearch:
         except KeyboardInterrupt:
             self.bound = "interrupted"
 
+    def _start(self) -> None:
+        for state in self.known.initial:
+            self.native.initial(self.model.layout.encode(state))
+
+    def _between(self) -> None:
+        """Called between two calls of the engine."""
+
     def _advance(self) -> None:
         while not self.bound:
+            self._between()
             status = self.native.advance(_BUDGET)
             if status == 3:
                 self.bound = "max_memory"

@@ -1,0 +1,158 @@
+"""Other ways to search than breadth first in one go: their options, and how a task uses them."""
+
+from __future__ import annotations
+
+import functools
+import signal
+import types
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..explore.kept import explore_kept
+from ..explore.native.checkpoint import CheckpointError, Keeping, is_checkpoint
+from ..explore.result import Granularity, ProgressCallback, Result
+from ..explore.search import Bounds
+from ..lang import ir
+from ..trace.data import check_writable
+from ..trace.errors import DataError
+
+
+@dataclass(frozen=True, slots=True)
+class Mode:
+    """How a scenario is searched; the default is the usual way.
+
+    ``checkpoint`` is saved to every ``every`` seconds, and ``resume`` gone on from.
+    """
+
+    checkpoint: Path | None = None
+    every: float = 60.0
+    resume: Path | None = None
+
+    @property
+    def kept(self) -> bool:
+        return self.checkpoint is not None or self.resume is not None
+
+    @property
+    def usual(self) -> bool:
+        return not self.kept
+
+
+_OPTIONS = (
+    click.option("--checkpoint", type=click.Path(path_type=Path), metavar="FILE",
+                 help="Save the search of one scenario, now and then and when it is stopped."),
+    click.option("--checkpoint-every", type=click.FloatRange(min=0), default=60.0,
+                 metavar="SECONDS", show_default=True),
+    click.option("--resume", type=click.Path(path_type=Path), metavar="FILE",
+                 help="Go on from a checkpoint of the same scenario, options and model."),
+)  # fmt: skip
+
+
+def mode_options(command: Callable[..., int]) -> Callable[..., int]:
+    """Give a command the options of the modes, as one argument ``mode``."""
+
+    @functools.wraps(command)
+    def packed(
+        *args: Any, checkpoint: Path | None, checkpoint_every: float, resume: Path | None,
+        **others: Any,
+    ) -> int:  # fmt: skip
+        mode = Mode(checkpoint, checkpoint_every, resume)
+        return command(*args, mode=mode, **others)
+
+    for option in reversed(_OPTIONS):
+        packed = option(packed)
+    return packed
+
+
+def check_mode(mode: Mode, scenarios: int, engine: str) -> None:
+    """Refuse what cannot be: raises UsageError or DataError before anything is begun."""
+    if mode.usual:
+        return
+    if engine == "python":
+        raise click.UsageError("this needs the native engine, and so a C compiler")
+    if not mode.kept:
+        return
+    if scenarios != 1:
+        raise click.UsageError(f"a checkpoint is of one scenario, not of {scenarios}")
+    path = mode.checkpoint
+    if path is not None:
+        check_writable(path)
+        if path.exists() and not _is_checkpoint(path):
+            raise DataError(path, "", "exists and is not a checkpoint: it is not overwritten")
+        if path.exists() and path != mode.resume:
+            raise DataError(
+                path, "", "is the checkpoint of another run: go on with --resume, or remove it"
+            )
+
+
+def _is_checkpoint(path: Path) -> bool:
+    try:
+        return is_checkpoint(path)
+    except OSError as error:
+        raise DataError(path, "", f"cannot be read: {(error.strerror or '').lower()}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Subtask:
+    """What a mode must know of a task: the names, and the usual bounds (memory in bytes)."""
+
+    scenario: str
+    variant: str
+    fixes: tuple[str, ...]
+    granularity: Granularity
+    threads: int
+    bounds: Bounds
+
+
+def search_in_mode(
+    mode: Mode, task: Subtask, program: ir.Program, progress: ProgressCallback
+) -> Result:
+    """Search a program in a mode that is not the usual one."""
+    return _kept(mode, task, program, progress)
+
+
+# ------------------------------------------------------------------------- checkpoints
+
+
+def _kept(
+    mode: Mode, task: Subtask, program: ir.Program, progress: ProgressCallback
+) -> Result:
+    def warn(line: str) -> None:
+        click.echo(f"genfscheck: {line}", err=True)
+
+    def ended(saved: bool) -> None:
+        if saved:
+            warn(f"the search is saved: go on with --resume {mode.checkpoint}")
+        if keeping.stopped:  # nobody waits for the report
+            raise SystemExit
+
+    keeping = Keeping(
+        task.scenario, task.variant, task.fixes, mode.checkpoint, mode.resume, mode.every,
+        warn, ended,
+    )  # fmt: skip
+    try:
+        with _stopping(keeping):
+            return explore_kept(
+                program, keeping, granularity=task.granularity, workers=task.threads,
+                bounds=task.bounds, progress=progress,
+            )  # fmt: skip
+    except CheckpointError as error:
+        raise DataError(error.file, "", error.message) from None
+
+
+@contextmanager
+def _stopping(keeping: Keeping) -> Generator[None, None, None]:
+    """Let the signal that ends a job (see :mod:`.pool`) stop the search, to be saved first."""
+
+    def stop(number: int, frame: types.FrameType | None) -> None:
+        keeping.stopped = True
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

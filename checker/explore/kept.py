@@ -1,0 +1,73 @@
+"""Exploring with checkpoints: a native search that is saved, and that another process takes up."""
+
+from __future__ import annotations
+
+from ..lang import ir
+from .explore import Run
+from .native.checkpoint import Keeping, KeptSearch, Saved, finished, identity, resume
+from .native.handle import Library
+from .native.search import NativeSearch
+from .result import Granularity, ProgressCallback, Result
+from .search import Bounds
+
+
+def explore_kept(
+    program: ir.Program,
+    keeping: Keeping,
+    *,
+    granularity: Granularity = "reduced",
+    workers: int = 1,
+    bounds: Bounds,
+    progress: ProgressCallback | None = None,
+) -> Result:
+    """What :func:`~.explore.explore` does with the native engine, kept in a file.
+
+    A search that is resumed reports exactly what it would have without the interruption.
+    Raises NativeUnavailable without a C compiler, CheckpointError for a checkpoint that cannot
+    be used; a save that fails is told to ``keeping``, and the search goes on.
+    """
+    return _KeptRun(program, granularity, progress, workers, keeping).native(bounds)
+
+
+class _KeptRun(Run):
+    """One exploration that is kept."""
+
+    def __init__(
+        self,
+        program: ir.Program,
+        granularity: Granularity,
+        progress: ProgressCallback | None,
+        workers: int,
+        keeping: Keeping,
+    ) -> None:
+        super().__init__(program, granularity, progress, workers)
+        self.keeping = keeping
+
+    def search_natively(self, library: Library, bounds: Bounds) -> NativeSearch:
+        keeping = self.keeping
+        own = identity(
+            library, keeping.scenario, keeping.variant, keeping.fixes, self.granularity
+        )
+        saved: Saved | None = None
+        if keeping.resume is not None:
+            saved = resume(keeping.resume, own)
+            keeping.own = keeping.save == keeping.resume
+            self.restarts = saved.header["restarts"]
+            self.started -= saved.header["seconds"]
+            if self.reduction is not None:
+                self.reduction.assume(saved.header["assumptions"])
+
+        def make() -> KeptSearch:
+            nonlocal saved
+            first, saved = saved, None
+            return KeptSearch(
+                library, self.known, self.stops, self.checks, bounds, self.progress, self.unsure,
+                self.started, self.restarts, self.workers, keeping, own, self.reduction, first,
+            )  # fmt: skip
+
+        search = self.settle(make)
+        if search.complete:
+            finished(keeping)
+        elif keeping.save is not None:
+            keeping.ended(search.save())
+        return search

@@ -1,0 +1,438 @@
+/* A search as plain memory, to be written to a file and read back by another process.
+ *
+ * What is large is given out in place, section by section: the order array, and the values of
+ * each tree table in order of number.  Everything else goes into one list of words, the notes:
+ * sizes, position in the layer, carried masks, events, coverage, counters.  No index and no
+ * hash table is saved; they are built again, so a file does not depend on how these are laid
+ * out, nor on the number of workers.
+ *
+ * Numbers that some worker had taken from a table but not used ("spare") are holes: their values
+ * may repeat others.  After loading each hole gets a value that the table does not have, and
+ * goes into the index like any other; should a state ever have that value, it is the hole's.
+ *
+ * Loading trusts nothing that it can check: sizes, that every number is below its table's count,
+ * that no state is there twice, that events name stored states.  So a file that was made for
+ * another program is refused and not followed out of bounds.
+ */
+
+#define SAVE_VERSION 1u
+
+enum { LOADED = 0, UNFIT = 1, TOO_LARGE = 3 };
+
+/* ------------------------------------------------------------------------------ saving */
+
+typedef struct writer {
+  roots out;
+  int failed;
+} writer;
+
+static void put(writer *w, uint64_t word) { w->failed |= !push_root(&w->out, word); }
+
+static const uint64_t *constants(unsigned *count) {
+  static const uint64_t all[] = {SAVE_VERSION, NTHREADS, NWORDS,      SHARED_WORDS, NSTOPS,
+                                 NBLOCKS,      NSITES,   NFAULTS,     NINVARIANTS,  NWITNESSES,
+                                 LEAF,         TERMINAL_ONLY};
+  *count = sizeof all / sizeof *all;
+  return all;
+}
+
+static void put_tables(writer *out, const engine *e) {
+  put(out, e->states.count);
+  put(out, e->tree.nodes);
+  for (unsigned node = 0; node < e->tree.nodes; node++) {
+    uint64_t holes = 0;
+    put(out, e->tree.tables[node].width);
+    put(out, e->tree.tables[node].count);
+    for (unsigned i = 0; i < e->workers; i++)
+      holes += e->worker[i].spare[node] != 0;
+    put(out, holes);
+    for (unsigned i = 0; i < e->workers; i++)
+      if (e->worker[i].spare[node])
+        put(out, e->worker[i].spare[node]);
+  }
+}
+
+static void put_position(writer *out, const engine *e) {
+  uint64_t transitions = 0, failed = 0, broken = 0, seen = 0;
+  for (unsigned i = 0; i < e->workers; i++) {
+    transitions += e->worker[i].transitions;
+    failed += e->worker[i].failed;
+    broken |= e->worker[i].broken_bits;
+    seen |= e->worker[i].seen_witnesses;
+  }
+  const uint64_t all[] = {e->next,      e->layer_end, (uint64_t)e->finished, e->mask_bits, e->looking,
+                          transitions,  failed,       broken,                seen};
+  for (unsigned i = 0; i < sizeof all / sizeof *all; i++)
+    put(out, all[i]);
+  put(out, e->layers);
+  for (size_t i = 0; i < e->layers; i++)
+    put(out, e->layer[i]);
+  put(out, e->lefts);
+  for (uint64_t i = 0; i < e->lefts; i++) {
+    put(out, e->left[i].begin);
+    put(out, e->left[i].end);
+  }
+}
+
+static void put_carried(writer *out, const stripe *all, uint64_t count) {
+  put(out, count);
+  for (unsigned i = 0; count && i < STRIPES; i++)
+    for (size_t j = 0; j < all[i].cells; j++)
+      if (all[i].cell[j].root) {
+        put(out, all[i].cell[j].root);
+        put(out, all[i].cell[j].mask);
+      }
+}
+
+static void put_events(writer *out, const events *own) {
+  put(out, own->count);
+  for (size_t i = 0; i < own->count; i++) {
+    const event_class *one = &own->list[i];
+    put(out, one->kind);
+    put(out, one->a);
+    put(out, one->b);
+    put(out, one->count);
+    put(out, one->depth);
+    put(out, one->ngoals);
+    for (size_t j = 0; j < one->ngoals; j++) {
+      put(out, one->goals[j].source);
+      put(out, one->goals[j].thread);
+      put(out, one->goals[j].final);
+    }
+  }
+}
+
+static void put_marks(writer *out, const uint8_t *marks, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    put(out, marks[i]);
+}
+
+/* The notes, to be given back with ge_forget; NULL if the search cannot be saved: there was no
+ * memory for a state it was at, or there is none for the notes.  Between calls of ge_advance. */
+uint64_t *ge_notes(engine *e, uint64_t *count) {
+  writer out = {0};
+  unsigned n;
+  const uint64_t *fixed = constants(&n);
+  uint8_t *marks = malloc(NBLOCKS + NSITES + NFAULTS + 1);
+  gather(e);
+  if (marks == NULL || e->dead) {
+    free(marks);
+    return NULL;
+  }
+  for (unsigned i = 0; i < n; i++)
+    put(&out, fixed[i]);
+  put_tables(&out, e);
+  put_position(&out, e);
+  put_carried(&out, e->carried, e->carried_count);
+  put_carried(&out, e->carrying, e->carrying_count);
+  ge_coverage(e, marks, marks + NBLOCKS, marks + NBLOCKS + NSITES);
+  put_marks(&out, marks, NBLOCKS + NSITES + NFAULTS);
+  put_events(&out, &e->events);
+  free(marks);
+  if (out.failed) {
+    free(out.out.item);
+    return NULL;
+  }
+  *count = out.out.count;
+  return out.out.item;
+}
+
+void ge_forget(uint64_t *notes) { free(notes); }
+
+uint32_t ge_sections(engine *e) { return 1 + e->tree.nodes; }
+
+/* Where a section lies, and its bytes: 0 the order array, then the tables' values.  0 bytes:
+ * there is no such section.  To be read for saving, to be filled between ge_load and ge_loaded. */
+uint64_t ge_section(engine *e, uint32_t which, uint8_t **at) {
+  *at = NULL;
+  if (which == 0) {
+    *at = (uint8_t *)e->states.order;
+    return e->states.count * sizeof *e->states.order;
+  }
+  if (which > e->tree.nodes)
+    return 0;
+  table *own = &e->tree.tables[which - 1];
+  *at = (uint8_t *)(own->value + own->width);
+  return (uint64_t)(own->count - 1) * own->width * sizeof *own->value;
+}
+
+/* ----------------------------------------------------------------------------- loading */
+
+typedef struct reader {
+  const uint64_t *word;
+  uint64_t count, at;
+  int bad; /* it ended early, or something in it cannot be */
+} reader;
+
+static uint64_t take(reader *in) {
+  if (in->at >= in->count) {
+    in->bad = 1;
+    return 0;
+  }
+  return in->word[in->at++];
+}
+
+/* A number that is to be at most so much; for a count of things of `each` words, no more than
+ * are left. */
+static uint64_t take_upto(reader *in, uint64_t most, uint64_t each) {
+  uint64_t x = take(in);
+  if (x > most || (each && x > (in->count - in->at) / each)) {
+    in->bad = 1;
+    return 0;
+  }
+  return x;
+}
+
+static void take_constants(reader *in) {
+  unsigned n;
+  const uint64_t *fixed = constants(&n);
+  for (unsigned i = 0; i < n; i++)
+    in->bad |= take(in) != fixed[i];
+}
+
+/* Sizes of the sections.  With `holes` (as many as MAX_WORKERS for each node): which they are. */
+static void take_tables(reader *in, engine *e, uint32_t *holes) {
+  e->states.count = take_upto(in, e->states.order_room / sizeof *e->states.order / 2, 0);
+  in->bad |= take(in) != e->tree.nodes;
+  for (unsigned node = 0; node < e->tree.nodes && !in->bad; node++) {
+    table *own = &e->tree.tables[node];
+    in->bad |= take(in) != own->width;
+    uint64_t count = take_upto(in, own->room < UINT32_MAX ? own->room : UINT32_MAX, 0);
+    uint64_t n = take_upto(in, MAX_WORKERS, 1);
+    in->bad |= count == 0;
+    own->count = count ? (uint32_t)count : 1;
+    for (uint64_t i = 0; i < n; i++) {
+      uint64_t hole = take(in);
+      in->bad |= hole == 0 || hole >= count;
+      if (holes && i < MAX_WORKERS)
+        holes[node * MAX_WORKERS + i] = (uint32_t)hole;
+    }
+  }
+}
+
+/* 0 if there is no memory. */
+static int take_position(reader *in, engine *e) {
+  worker *w = &e->worker[0];
+  uint64_t count = e->states.count;
+  e->next = take_upto(in, count, 0);
+  e->layer_end = take_upto(in, count, 0);
+  e->finished = (int)take_upto(in, 1, 0);
+  e->mask_bits = take(in);
+  e->looking = take(in);
+  w->transitions = take(in);
+  w->failed = take(in);
+  w->broken_bits = take(in);
+  w->seen_witnesses = take(in);
+  in->bad |= e->next > e->layer_end || (NWITNESSES < 64 && e->looking >> NWITNESSES % 64);
+  uint64_t layers = take_upto(in, count, 1), before = 0;
+  for (uint64_t i = 0; i < layers && !in->bad; i++) {
+    uint64_t first = take_upto(in, count - 1, 0);
+    in->bad |= i == 0 ? first != 0 : first <= before;
+    if (!begin_layer(e, first))
+      return 0;
+    before = first;
+  }
+  in->bad |= (layers == 0) != (count == 0);
+  e->lefts = take_upto(in, MAX_WORKERS, 2);
+  for (uint64_t i = 0; i < e->lefts; i++) {
+    e->left[i].begin = take(in);
+    e->left[i].end = take_upto(in, count, 0);
+    in->bad |= e->left[i].begin > e->left[i].end;
+  }
+  return 1;
+}
+
+static int take_carried(reader *in, engine *e, stripe *all) {
+  uint64_t n = take_upto(in, e->states.count, 2);
+  e->carrying_count = 0;
+  for (uint64_t i = 0; i < n; i++) {
+    uint64_t root = take(in), mask = take(in);
+    in->bad |= root == 0;
+    if (root && !add_carry(e, stripe_of(all, root), root, mask))
+      return 0;
+  }
+  return 1;
+}
+
+static void take_marks(reader *in, uint8_t *marks, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    marks[i] = (uint8_t)take_upto(in, 255, 0);
+}
+
+static int take_events(reader *in, engine *e) {
+  uint64_t n = take_upto(in, UINT32_MAX - 1, 6);
+  for (uint64_t i = 0; i < n && !in->bad; i++) {
+    uint64_t kind = take_upto(in, WITNESS, 0), a = take(in), b = take(in), count = take(in);
+    uint64_t depth = take_upto(in, e->layers, 0);
+    event_class *one = event_class_of(&e->events, kind, a, b, depth);
+    uint64_t goals = take_upto(in, UINT64_MAX, 3);
+    if (one == NULL)
+      return 0;
+    in->bad |= one->count != 0 || count == 0 || goals == 0;
+    one->count = count;
+    for (uint64_t j = 0; j < goals; j++) {
+      goal what = {take(in), 0, 0};
+      what.thread = take(in);
+      what.final = take(in);
+      if (!add_goal(&e->events, one, what))
+        return 0;
+    }
+  }
+  return 1;
+}
+
+/* Take the notes of a saved search into an engine that has not begun.  LOADED: now its sections
+ * are to be filled, and ge_loaded called; otherwise the engine is only good to be freed. */
+int ge_load(engine *e, const uint64_t *notes, uint64_t count) {
+  reader in = {notes, count, 0, 0};
+  worker *w = &e->worker[0];
+  if (e->states.count || e->layers)
+    return UNFIT;
+  take_constants(&in);
+  if (!in.bad)
+    take_tables(&in, e, NULL);
+  if (in.bad)
+    return UNFIT;
+  uint64_t size = e->states.count * 18; /* with the table of roots, at its fullest */
+  for (unsigned node = 0; node < e->tree.nodes; node++)
+    size += (uint64_t)e->tree.tables[node].count * (e->tree.tables[node].width * 8 + 6);
+  if (e->max_memory && size > e->max_memory)
+    return TOO_LARGE;
+  int ok = take_position(&in, e) && take_carried(&in, e, e->carried);
+  uint64_t carried = e->carrying_count;
+  ok = ok && take_carried(&in, e, e->carrying);
+  e->carried_count = carried;
+  take_marks(&in, w->blocks, NBLOCKS);
+  take_marks(&in, w->strays, NSITES);
+  take_marks(&in, w->broken_faults, NFAULTS);
+  ok = ok && take_events(&in, e);
+  e->sorted = 0;
+  if (!ok)
+    return TOO_LARGE;
+  return in.bad || in.at != in.count ? UNFIT : LOADED;
+}
+
+static int is_hole(uint32_t number, const uint32_t *holes) {
+  for (unsigned i = 0; i < MAX_WORKERS && holes[i]; i++)
+    if (holes[i] == number)
+      return 1;
+  return 0;
+}
+
+static int valid_number(const engine *e, unsigned node, uint32_t number) {
+  return number && number < e->tree.tables[node].count;
+}
+
+static int valid_root(const engine *e, uint64_t root) {
+  const tree *s = &e->tree;
+  return (s->shared_root == MAX_NODES ? left_of(root) == 1
+                                      : valid_number(e, s->shared_root, left_of(root))) &&
+         (s->all_roots == MAX_NODES ? right_of(root) == 1
+                                    : valid_number(e, s->all_roots, right_of(root)));
+}
+
+static int valid_pairs(const engine *e, unsigned node, const uint32_t *holes) {
+  const tree *s = &e->tree;
+  const table *own = &s->tables[node];
+  for (uint32_t number = 1; number < own->count; number++)
+    if (!(valid_number(e, s->left[node], left_of(own->value[number])) &&
+          valid_number(e, s->right[node], right_of(own->value[number]))) &&
+        !is_hole(number, holes))
+      return 0;
+  return 1;
+}
+
+/* Build the index of a table: as grow_table does, which doubles what it finds. */
+static int index_table(engine *e, table *own, const uint32_t *holes) {
+  uint64_t cells = (uint64_t)own->low + 1;
+  unsigned n = 0;
+  while (cells - cells / 4 <= (uint64_t)own->count + e->workers + 1)
+    cells *= 2;
+  while (n < MAX_WORKERS && holes[n])
+    n++;
+  if (cells > (uint64_t)own->low + 1)
+    own->low = (uint32_t)(cells / 2 - 1);
+  if (!grow_table(own, holes, n))
+    return 0;
+  for (unsigned i = 0; i < n; i++) {
+    uint64_t word[LEAF] = {0};
+    uint32_t hole = holes[i];
+    int stop = 0;
+    for (word[0] = ~(uint64_t)0; find_words(own, word); word[0]--) {
+    }
+    (void)intern(own, &hole, &stop, word);
+  }
+  return 1;
+}
+
+/* The states into their table; UNFIT if one is there twice. */
+static int index_states(engine *e) {
+  states *s = &e->states;
+  const uint64_t ahead = 16;
+  while (s->count + (uint64_t)(e->workers + 1) * PENDING >= s->grow_at)
+    if (!grow_states(s))
+      return TOO_LARGE;
+  for (uint64_t i = 0; i < s->count; i++) {
+    if (i + ahead < s->count)
+      fetch_line(s, home(s, s->order[i + ahead]));
+    if (!valid_root(e, s->order[i]) || !insert_root(s, s->order[i], home(s, s->order[i])))
+      return UNFIT;
+  }
+  return LOADED;
+}
+
+static int stored(const engine *e, uint64_t root) {
+  return root && find_cell(&e->states, root) != UINT64_MAX;
+}
+
+static int valid_events(const engine *e) {
+  static const uint64_t most[] = {0, NFAULTS, NINVARIANTS, UINT64_MAX, NINVARIANTS, NWITNESSES};
+  for (size_t i = 0; i < e->events.count; i++) {
+    const event_class *one = &e->events.list[i];
+    if (one->kind < FAULT || one->kind > WITNESS || one->a >= most[one->kind])
+      return 0;
+    for (size_t j = 0; j < one->ngoals; j++) {
+      const goal *what = &one->goals[j];
+      int alone = what->thread == NOBODY;
+      if (!stored(e, what->source) || (what->final && !stored(e, what->final)) ||
+          (!alone && what->thread >= NTHREADS) || (alone && one->kind == FAULT) ||
+          (!alone && one->kind > INVARIANT) ||
+          (!alone && one->kind == INVARIANT && what->final == 0))
+        return 0;
+    }
+  }
+  return 1;
+}
+
+static int valid_carried(const engine *e, const stripe *all) {
+  for (unsigned i = 0; i < STRIPES; i++)
+    for (size_t j = 0; j < all[i].cells; j++)
+      if (all[i].cell[j].root && !stored(e, all[i].cell[j].root))
+        return 0;
+  return 1;
+}
+
+/* The sections are filled: check them and build the indexes. */
+int ge_loaded(engine *e, const uint64_t *notes, uint64_t count) {
+  reader in = {notes, count, 0, 0};
+  uint32_t *holes = calloc(MAX_NODES * (MAX_WORKERS + 1), sizeof *holes);
+  int status = LOADED;
+  if (holes == NULL)
+    return TOO_LARGE;
+  take_constants(&in);
+  take_tables(&in, e, holes);
+  for (unsigned node = 0; status == LOADED && node < e->tree.nodes; node++) {
+    const uint32_t *own = holes + node * MAX_WORKERS;
+    if (node >= e->tree.leaves && !valid_pairs(e, node, own))
+      status = UNFIT;
+    else if (!index_table(e, &e->tree.tables[node], own))
+      status = TOO_LARGE;
+  }
+  free(holes);
+  if (status == LOADED)
+    status = index_states(e);
+  if (status == LOADED && !(valid_events(e) && valid_carried(e, e->carried) &&
+                            valid_carried(e, e->carrying)))
+    status = UNFIT;
+  return status;
+}
