@@ -16,7 +16,7 @@ class Shape:
     ``blocks`` maps the first node of each block to its nodes, in the order in which they are
     written; every loop contains one of ``heads``; ``entered`` are the stops that some
     instruction leads to; ``longest`` is the largest number of blocks that can be executed
-    without coming to a head.
+    without coming to a head; ``edges_to`` counts the edges that lead to a node.
     """
 
     thread: ir.Thread
@@ -25,6 +25,7 @@ class Shape:
     heads: set[int] = field(default_factory=set)
     entered: set[int] = field(default_factory=set)
     longest: int = 0
+    edges_to: dict[int, int] = field(default_factory=dict)
 
     def is_stop(self, node: int) -> bool:
         """Does a thread that comes to this node stop there, if the search wants it?"""
@@ -76,6 +77,7 @@ def _search(found: Shape) -> tuple[list[int], set[int]]:
                 leaders.add(successor)
             elif state[successor] == 0:
                 stack.append((successor, 0))
+    found.edges_to = {node: count for node, count in enumerate(entering) if count}
     return postorder[::-1], leaders
 
 
@@ -118,3 +120,36 @@ def _check_waits(found: Shape, order: list[int]) -> None:
     for node, after in stored.items():
         if after and isinstance(code[node].action, ir.Wait):
             raise InternalError(f"{found.thread.name}: a wait after a store in one step")
+
+
+def parts(found: Shape, size: int) -> list[list[int]]:
+    """Deal out the blocks to parts of about so many instructions.
+
+    Blocks between which control passes other than by arrival at a stop stay together.  Inside
+    a part the blocks keep their order.
+    """
+    leader = {first: first for first in found.blocks}
+
+    def root(first: int) -> int:
+        while leader[first] != first:
+            leader[first] = leader[leader[first]]
+            first = leader[first]
+        return first
+
+    for first, nodes in found.blocks.items():
+        for successor in found.thread.code[nodes[-1]].successors():
+            if not found.is_stop(successor):
+                leader[root(successor)] = root(first)
+    together: dict[int, list[int]] = {}
+    for first in found.blocks:
+        together.setdefault(root(first), []).append(first)
+    dealt: list[list[int]] = [[]]
+    room = size
+    for firsts in together.values():
+        need = sum(len(found.blocks[first]) for first in firsts)
+        if need > room and dealt[-1]:
+            dealt.append([])
+            room = size
+        dealt[-1] += firsts
+        room -= need
+    return dealt

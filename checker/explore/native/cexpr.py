@@ -20,6 +20,7 @@ from ..layout import Slot
 from ..semantics import COMPARISONS
 
 Kind: TypeAlias = Literal["i", "u", "w"]
+Variable: TypeAlias = tuple[bool, int]  # is it shared, and its number
 
 C_TYPE = {"i": "int64_t", "u": "uint64_t", "w": "__int128"}
 _INT64 = (-(1 << 63), (1 << 63) - 1)
@@ -87,6 +88,52 @@ def store(slot: Slot, offset: str, code: str, kind: Kind) -> str:
     return f"store{slot.width}(B+{offset},({name}){raw});"
 
 
+class Known:
+    """Conditions that were just evaluated, and whose variables have not changed since."""
+
+    def __init__(self, facts: dict[ir.Expr, tuple[bool, frozenset[Variable]]] | None = None):
+        self.facts = dict(facts or {})
+
+    def truth(self, test: ir.Expr) -> bool | None:
+        found = self.facts.get(test)
+        return None if found is None else found[0]
+
+    def learn(self, test: ir.Expr, truth: bool) -> None:
+        """A condition was evaluated, and turned out (not) true."""
+        match test:
+            case ir.Const():
+                return
+            case ir.Unary("not", operand, _):
+                self.learn(operand, not truth)
+                return
+            case ir.Binary("and" | "or" as op, left, right, _) if truth == (op == "and"):
+                self.learn(left, truth)
+                self.learn(right, truth)
+        self.facts[test] = truth, variables(test)
+
+    def forget(self, action: ir.Action) -> None:
+        """Drop what an instruction may change."""
+        match action:
+            case ir.Assign(target) | ir.Choose(target):
+                changed: Variable = (isinstance(target, ir.Shared), target.var)
+            case ir.ListInsert(ref) | ir.ListRemove(ref):
+                changed = (True, ref.var)
+            case _:
+                return
+        self.facts = {test: fact for test, fact in self.facts.items() if changed not in fact[1]}
+
+
+def variables(expr: ir.Expr) -> frozenset[Variable]:
+    """The variables that an expression reads."""
+    found: set[Variable] = set()
+    for sub in ir.walk(expr):
+        if isinstance(sub, ir.Shared | ir.Local):
+            found.add((isinstance(sub, ir.Shared), sub.var))
+        elif isinstance(sub, ir.ListNext):
+            found.add((True, sub.list.var))
+    return frozenset(found)
+
+
 @dataclass(slots=True)
 class Names:
     """Unique names of temporaries within one C function."""
@@ -113,6 +160,7 @@ class CExpr:
     local: Callable[[ir.Local, CExpr], str]
     outside: Callable[[], str]
     names: Names = field(default_factory=Names)
+    known: Known | None = None
 
     def span(self, expr: ir.Expr) -> Interval:
         """The interval of an expression's value."""
@@ -148,7 +196,11 @@ class CExpr:
         return True
 
     def decided(self, test: ir.Expr) -> bool | None:
-        """What is known of a condition that cannot read outside anything."""
+        """What is known of a condition whose evaluation cannot read outside anything."""
+        if self.known is not None:
+            truth = self.known.truth(test)
+            if truth is not None:
+                return truth
         match test:
             case ir.Unary("not", operand, _):
                 truth = self.decided(operand)
@@ -222,7 +274,7 @@ class CExpr:
             case ir.ListNext(ref, node):
                 check, base, low = self.list_base(ref)
                 found = (
-                    f"list_next({base},{ref.capacity},{self.raw_node(node, low)},"
+                    f"list_next({base},{ref.capacity},{self.raw(self.value(node), self.span(node), low)},"
                     f"{constant(ref.empty - low)})"
                 )
                 value = f"({found}+{constant(low)})" if low else found
@@ -241,10 +293,9 @@ class CExpr:
         check, code = self.index(ref.base, length)
         return check, f"B+{place(slot, code)}", slot.low
 
-    def raw_node(self, node: ir.Expr, low: int) -> str:
-        """A value as the bytes of a list would hold it."""
-        first, last = self.span(node)
-        code, kind = self.value(node), kind_of((first, last))
+    def raw(self, code: str, span: Interval, low: int) -> str:
+        """A value of some interval as the bytes of a list would hold it."""
+        (first, last), kind = span, kind_of(span)
         if kind != "i":
             code = f"near_{kind}({code})"
         if first < -_SMALL or last > _SMALL:
@@ -327,8 +378,8 @@ class CExpr:
     def _division(self, expr: ir.Binary, raw: Interval) -> tuple[str, Kind]:
         """A quotient or remainder of a kind that does not overflow."""
         one, two, kind = self._together(expr.left, expr.right)
-        (a, b), (c, d) = self.span(expr.left), self.span(expr.right)
-        overflows = a == _INT64[0] and c <= -1 <= d
+        low, (c, d) = self.span(expr.left)[0], self.span(expr.right)
+        overflows = low == _INT64[0] and c <= -1 <= d
         if kind == "i" and (overflows or not _fits(raw)):
             one, two, kind = f"(__int128){one}", f"(__int128){two}", "w"
         name = "div" if expr.op == "//" else "mod"

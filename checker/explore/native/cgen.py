@@ -14,11 +14,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ...lang import ir
+from ..causes import blocking
 from ..engine import Facts, fine_stops
 from ..errors import InternalError
 from ..interpret import FUEL
 from ..layout import Layout
-from ..causes import blocking
 from .cpredicates import predicates
 from .craces import phase_functions
 from .cthread import PATH_CAP, ThreadWriter
@@ -26,11 +26,17 @@ from .tables import NativeModel, Tables
 
 MAX_CHOICES = 64
 _PRELUDE = Path(__file__).with_name("prelude.h")
+# What is odd in C written by hand, and usual in expressions written by a program.
 _DIAGNOSTICS = """\
+#pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wtype-limits"
+#pragma GCC diagnostic ignored "-Wbool-operation"
+#pragma GCC diagnostic ignored "-Wtautological-compare"
 #ifdef __clang__
 #pragma GCC diagnostic ignored "-Wparentheses-equality"
-#pragma GCC diagnostic ignored "-Wtautological-compare"
+#else
+#pragma GCC diagnostic ignored "-Wbool-compare"
+#pragma GCC diagnostic ignored "-Wint-in-bool-context"
 #endif
 """
 
@@ -64,6 +70,7 @@ def generate(known: Facts) -> NativeModel:
         *functions,
         *_step(len(program.threads)),
         *asked,
+        "#pragma GCC diagnostic pop",
     ]
     return NativeModel(
         program,

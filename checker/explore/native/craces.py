@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from ...lang import ir
-from ..asking import guarded_reads, only_own
+from ..asking import only_own
 from ..errors import InternalError
 from ..layout import Layout
 from .cexpr import CExpr, kind_of, load, place
@@ -41,7 +39,7 @@ def phase_functions(program: ir.Program, layout: Layout) -> list[str]:
             "\t\treturn 2;",
         ]
         if phase.guard is None:
-            lines += [f"\treturn owner == {phase.nobody};", "}"]
+            lines += [f"\treturn owner == {phase.nobody};", "}", *_noting(number)]
             continue
         lines += [f"\tif (owner != {phase.nobody})", "\t\treturn 0;"]
         which = "0"
@@ -53,8 +51,20 @@ def phase_functions(program: ir.Program, layout: Layout) -> list[str]:
                 "\t\treturn 0;",
             ]
         holder = _element(program, layout, phase.guard, which)
-        lines += [f"\treturn {holder} == me ? 2 : 0;", "}"]
+        lines += [f"\treturn {holder} == me ? 2 : 0;", "}", *_noting(number)]
     return lines
+
+
+def _noting(number: int) -> list[str]:
+    return [
+        "static UNUSED __attribute__((noinline)) void",
+        f"race{number}(const uint64_t *v, int64_t me, int64_t record, uint8_t *stray)",
+        "{",
+        f"\tint level = phase{number}(v, me, record);",
+        "\tif (level < 2)",
+        "\t\tstray[level] = 1;",
+        "}",
+    ]
 
 
 def _element(program: ir.Program, layout: Layout, var: int, index: str) -> str:
@@ -64,33 +74,67 @@ def _element(program: ir.Program, layout: Layout, var: int, index: str) -> str:
     return load(slot, place(slot, index), (domain.low, domain.high))
 
 
-def race_tests(program: ir.Program, me: int, gen: CExpr, action: ir.Action) -> Iterator[str]:
-    """For each access of an instruction a statement that notes its level in ``strays``.
+class RaceTests:
+    """The race checks of one instruction's accesses, made where the accesses really are.
 
-    The statements refer to ``STRAY(q)``, which the caller defines by replacement.
+    ``stray`` is the code of the address of the two marks to set: may the record be another
+    thread's, is it nobody's.
     """
-    owners = {phase.owner for phase in phases(program)}
-    found: list[tuple[int, ir.Expr, tuple[tuple[ir.Expr, bool], ...]]] = []
-    for root in ir.action_reads(action):
-        for one, guards in guarded_reads(root):
-            if isinstance(one, ir.ListNext):
-                found.append((one.list.var, one.list.base, guards))
-            elif not (one.var in owners and only_own(action, one.var, me)):
-                found.append((one.var, one.index, guards))
-    found += [(a.var, a.index, ()) for a in ir.accesses(action) if a.write]
-    numbers = {phase: number for number, phase in enumerate(phases(program))}
-    for number, index, guards in found:
-        var = program.shared[number]
+
+    def __init__(self, program: ir.Program, me: int, action: ir.Action, stray: str) -> None:
+        self.program, self.me, self.action, self.stray = program, me, action, stray
+        self.owners = {phase.owner for phase in phases(program)}
+        self.numbers = {phase: number for number, phase in enumerate(phases(program))}
+
+    def code(self, gen: CExpr) -> str:
+        """Statements that check every access once; "" if there is nothing to check."""
+        made: set[str] = set()
+        text = "".join(self._reads(root, gen, made) for root in ir.action_reads(self.action))
+        for access in ir.accesses(self.action):
+            if access.write:
+                text += self._check(access.var, access.index, gen, made)
+        return text
+
+    def _reads(self, expr: ir.Expr, gen: CExpr, made: set[str]) -> str:
+        """Checks of an expression's reads; ``made`` are those that were made for certain."""
+        match expr:
+            case ir.Binary("and" | "or" as op, left, right, _):
+                text = self._reads(left, gen, made)
+                second = self._reads(right, gen, set(made))
+                return text + self._if(gen.test(left), op == "and", second)
+            case ir.Cond(test, then, other):
+                text = self._reads(test, gen, made)
+                for truth, branch in ((True, then), (False, other)):
+                    inner = self._reads(branch, gen, set(made))
+                    text += self._if(gen.test(test), truth, inner)
+                return text
+        text = "".join(self._reads(child, gen, made) for child in ir.children(expr))
+        if isinstance(expr, ir.ListNext):
+            return text + self._check(expr.list.var, expr.list.base, gen, made)
+        if isinstance(expr, ir.Shared):
+            own = expr.var in self.owners and only_own(self.action, expr.var, self.me)
+            return text if own else text + self._check(expr.var, expr.index, gen, made)
+        return text
+
+    def _if(self, test: str, truth: bool, inner: str) -> str:
+        if not inner:
+            return ""
+        return f"if({'' if truth else '!'}{test}){{{inner}}}"
+
+    def _check(self, number: int, index: ir.Expr, gen: CExpr, made: set[str]) -> str:
+        var = self.program.shared[number]
         if var.phase is None:
-            continue
+            return ""
         low, high = gen.span(index)
         kind = kind_of((low, high))
         record = gen.value(index) if kind == "i" else f"near_{kind}({gen.value(index)})"
-        tests = [gen.test(test) if truth else f"!{gen.test(test)}" for test, truth in guards]
+        test = ""
         if low < 0 or high >= var.length:
-            tests.append(f"({record}>=0&&{record}<{var.length})")
+            test = f"if({record}>=0&&{record}<{var.length})"
         if var.width > 1:
-            record = f"({record}/{var.width})"
-        level = f"phase{numbers[var.phase]}(v,{me},{record})"
-        when = f"if({'&&'.join(tests)})" if tests else ""
-        yield f"{when}{{int q={level};if(q<2)STRAY(q);}}"
+            record = f"{record}/{var.width}"
+        call = f"{test}race{self.numbers[var.phase]}(v,{self.me},{record},{self.stray});"
+        if call in made:
+            return ""
+        made.add(call)
+        return call

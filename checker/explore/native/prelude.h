@@ -20,6 +20,7 @@
 /* ------------------------------------------------------------------ the interface */
 
 enum { R_STOP, R_BLOCKED, R_FAULT, R_BROKEN };
+#define R_MORE 4			/* only within a thread: another part goes on */
 
 typedef struct run {
 	const uint8_t *stops;		/* [NSTOPS] 1: this search stops here */
@@ -31,6 +32,7 @@ typedef struct run {
 	uint32_t path[PATH_CAP];
 	uint32_t overflow;		/* the path was too long: it lost its order */
 	uint32_t spent;			/* blocks that are no longer on the path */
+	uint32_t next;			/* R_MORE: the stop that the thread goes on from */
 	uint32_t fault;			/* R_FAULT, R_BROKEN: the number in the fault table */
 } run;
 

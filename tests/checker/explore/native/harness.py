@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from genfscheck.checker.explore.engine import Facts, facts
+from genfscheck.checker.explore.engine import Engine, Facts, Outcome, facts, fine_stops
+from genfscheck.checker.explore.interpret import State, StepResult
 from genfscheck.checker.explore.native.build import load_text
 from genfscheck.checker.explore.native.cgen import MAX_CHOICES, PATH_CAP, generate
 from genfscheck.checker.explore.native.tables import Fault, NativeModel
@@ -40,7 +42,8 @@ class Run(ctypes.Structure):
         ("script", ctypes.c_uint32), ("made", ctypes.c_uint32),
         ("choice", ctypes.c_uint16 * MAX_CHOICES), ("count", ctypes.c_uint16 * MAX_CHOICES),
         ("npath", ctypes.c_uint32), ("path", ctypes.c_uint32 * PATH_CAP),
-        ("overflow", ctypes.c_uint32), ("spent", ctypes.c_uint32), ("fault", ctypes.c_uint32),
+        ("overflow", ctypes.c_uint32), ("spent", ctypes.c_uint32), ("next", ctypes.c_uint32),
+        ("fault", ctypes.c_uint32),
     ]  # fmt: skip
 
 
@@ -122,3 +125,102 @@ class Model:
                 return found
             choices[-1] += 1
             script = choices
+
+
+# ------------------------------------------------------------------- comparisons
+
+
+def same_as_interpreter(model: Model, state: State, thread: int, steps: list[StepResult]) -> None:
+    layout = model.model.layout
+    found = [one for one in model.outcomes(layout.encode(state), thread) if one.kind != R_BLOCKED]
+    assert [one.choices for one in found] == [step.choices for step in steps]
+    for one, step in zip(found, steps, strict=True):
+        assert one.executed == step.executed
+        if step.state is not None:
+            assert one.kind == R_STOP
+            assert layout.decode(one.after) == step.state
+            assert one.after == layout.encode(step.state)  # whatever is dead is zero
+        else:
+            assert one.kind == R_FAULT and one.fault is not None and step.violation is not None
+            assert one.fault[:3] == (thread, step.violation.instr, step.violation.property)
+
+
+def as_python(one: Result) -> tuple[object, ...]:
+    if one.kind == R_STOP:
+        return ("stop", one.choices)
+    assert one.fault is not None
+    node = -1 if one.fault.name == "divergence" else one.fault.node
+    if one.kind == R_BROKEN:
+        return ("broken", one.choices, node)
+    return ("fault", one.choices, node, one.fault.name)
+
+
+def as_native(one: Outcome) -> tuple[object, ...]:
+    if one.after is not None:
+        return ("stop", one.choices)
+    if one.broken is not None:
+        return ("broken", one.choices, one.broken.node)
+    assert one.violation is not None
+    name = one.violation.property
+    return ("fault", one.choices, -1 if name == "divergence" else one.violation.instr, name)
+
+
+def same_as_python(model: Model, engine: Engine, state: State, thread: int) -> list[State]:
+    """Compare all outcomes; the states that follow."""
+    layout = model.model.layout
+    runs = model.outcomes(layout.encode(state), thread)
+    found = [one for one in runs if one.kind != R_BLOCKED]
+    outcomes = engine.outcomes(engine.layout.encode(state), thread)
+    assert [as_python(one) for one in found] == [as_native(one) for one in outcomes]
+    following: list[State] = []
+    for one, outcome in zip(found, outcomes, strict=True):
+        executed = engine.executed(thread, outcome.leaves)
+        if outcome.violation is None:
+            assert list(one.executed) == executed
+        elif outcome.violation.property not in ("index", "divergence"):
+            # a choice whose value cannot be stored is on the python engine's path twice
+            assert set(one.executed) == set(executed)
+        if outcome.after is not None:
+            decoded = engine.layout.decode(outcome.after)
+            assert layout.decode(one.after) == decoded
+            assert one.after == layout.encode(decoded)
+            following.append(decoded)
+    return following
+
+
+def walk(
+    model: Model, engine: Engine, chance: random.Random, walks: int, steps: int
+) -> tuple[int, set[tuple[int, int, int]]]:
+    """Compare along random walks; how many steps, and the strays of the race checks."""
+    threads = range(len(engine.program.threads))
+    compared = 0
+    strays: set[tuple[int, int, int]] = set()
+    for code in engine.threads:
+        code.strays.clear()
+    for _ in range(walks):
+        state = chance.choice(engine.known.initial)
+        for _ in range(steps):
+            following: list[State] = []
+            for thread in threads:
+                following += same_as_python(model, engine, state, thread)
+                native = model.noted()
+                python = {(thread, node, code) for code, node in engine.threads[thread].strays}
+                engine.threads[thread].strays.clear()
+                assert native == python
+                strays |= native
+            compared += 1
+            if not following:
+                break
+            state = chance.choice(following)
+    return compared, strays
+
+
+def subsets(program: ir.Program, chance: random.Random) -> list[list[int]]:
+    """Some of the fine stops, always those where a thread begins and those that wait."""
+    chosen: list[list[int]] = []
+    for thread, stops in zip(program.threads, fine_stops(program), strict=True):
+        chosen.append([
+            stop for stop in stops
+            if stop == thread.entry or chance.random() < 0.5
+        ])  # fmt: skip
+    return chosen

@@ -7,14 +7,30 @@ import shutil
 
 import pytest
 
-from genfscheck.checker.explore.engine import Engine, Outcome, fine_stops
-from genfscheck.checker.explore.interpret import Interpreter, State, StepResult
+from genfscheck.checker.explore.engine import Engine, Facts, fine_stops
+from genfscheck.checker.explore.errors import InternalError
+from genfscheck.checker.explore.interpret import Interpreter, State, ThreadState
+from genfscheck.checker.explore.predicates import predicates
 from genfscheck.checker.explore.probe import every_check
 from genfscheck.checker.lang import ir
 
-from ..build import counter, crossed, handshake, peterson
+from ..build import (
+    BIT,
+    Code,
+    always,
+    const,
+    counter,
+    crossed,
+    handshake,
+    number,
+    op,
+    peterson,
+    program,
+    shared,
+    var,
+)
 from ..randomised import random_program
-from .harness import R_BLOCKED, R_BROKEN, R_FAULT, R_STOP, Model, Result
+from .harness import R_FAULT, R_STOP, Model, same_as_interpreter, subsets, walk
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="needs a C compiler"
@@ -24,21 +40,6 @@ TOYS = [
     peterson(), peterson(True), counter(2, 2, False), counter(3, 1, True), crossed(),
     handshake(True), handshake(False),
 ]  # fmt: skip
-
-
-def same_as_interpreter(model: Model, state: State, thread: int, steps: list[StepResult]) -> None:
-    layout = model.model.layout
-    found = [one for one in model.outcomes(layout.encode(state), thread) if one.kind != R_BLOCKED]
-    assert [one.choices for one in found] == [step.choices for step in steps]
-    for one, step in zip(found, steps, strict=True):
-        assert one.executed == step.executed
-        if step.state is not None:
-            assert one.kind == R_STOP
-            assert layout.decode(one.after) == step.state
-            assert one.after == layout.encode(step.state)  # whatever is dead is zero
-        else:
-            assert one.kind == R_FAULT and one.fault is not None and step.violation is not None
-            assert one.fault[:3] == (thread, step.violation.instr, step.violation.property)
 
 
 def everywhere(program: ir.Program) -> int:
@@ -65,97 +66,14 @@ def test_toys(toy: ir.Program) -> None:
     assert everywhere(toy) > 15
 
 
-# --------------------------------------------------------------- against the python engine
-
-
-def as_python(one: Result) -> tuple[object, ...]:
-    if one.kind == R_STOP:
-        return ("stop", one.choices)
-    assert one.fault is not None
-    node = -1 if one.fault.name == "divergence" else one.fault.node
-    if one.kind == R_BROKEN:
-        return ("broken", one.choices, node)
-    return ("fault", one.choices, node, one.fault.name)
-
-
-def as_native(one: Outcome) -> tuple[object, ...]:
-    if one.after is not None:
-        return ("stop", one.choices)
-    if one.broken is not None:
-        return ("broken", one.choices, one.broken.node)
-    assert one.violation is not None
-    name = one.violation.property
-    return ("fault", one.choices, -1 if name == "divergence" else one.violation.instr, name)
-
-
-def same_as_python(model: Model, engine: Engine, state: State, thread: int) -> list[State]:
-    """Compare all outcomes; the states that follow."""
-    layout = model.model.layout
-    runs = model.outcomes(layout.encode(state), thread)
-    found = [one for one in runs if one.kind != R_BLOCKED]
-    outcomes = engine.outcomes(engine.layout.encode(state), thread)
-    assert [as_python(one) for one in found] == [as_native(one) for one in outcomes]
-    following: list[State] = []
-    for one, outcome in zip(found, outcomes, strict=True):
-        unfinished = outcome.violation is not None and outcome.violation.property in (
-            "index", "divergence"
-        )  # fmt: skip  (the leaves end before the block where it happened)
-        if not unfinished:
-            assert list(one.executed) == engine.executed(thread, outcome.leaves)
-        if outcome.after is not None:
-            decoded = engine.layout.decode(outcome.after)
-            assert layout.decode(one.after) == decoded
-            assert one.after == layout.encode(decoded)
-            following.append(decoded)
-    return following
-
-
-def walk(
-    model: Model, engine: Engine, chance: random.Random, walks: int, steps: int
-) -> tuple[int, set[tuple[int, int, int]]]:
-    """Compare along random walks; how many steps, and the strays of the race checks."""
-    threads = range(len(engine.program.threads))
-    compared = 0
-    strays: set[tuple[int, int, int]] = set()
-    for code in engine.threads:
-        code.strays.clear()
-    for _ in range(walks):
-        state = chance.choice(engine.known.initial)
-        for _ in range(steps):
-            following: list[State] = []
-            for thread in threads:
-                following += same_as_python(model, engine, state, thread)
-                native = model.noted()
-                python = {(thread, node, code) for code, node in engine.threads[thread].strays}
-                engine.threads[thread].strays.clear()
-                assert native == python
-                strays |= native
-            compared += 1
-            if not following:
-                break
-            state = chance.choice(following)
-    return compared, strays
-
-
-def subsets(program: ir.Program, chance: random.Random) -> list[list[int]]:
-    """Some of the fine stops, always those where a thread begins and those that wait."""
-    chosen: list[list[int]] = []
-    for thread, stops in zip(program.threads, fine_stops(program), strict=True):
-        chosen.append([
-            stop for stop in stops
-            if stop == thread.entry or chance.random() < 0.5
-        ])  # fmt: skip
-    return chosen
-
-
 def random_walks(seed: int) -> tuple[int, set[tuple[int, int, int]]]:
     made = random_program(seed)
     chance = random.Random(seed)
     model = Model(made)
     checks = every_check(made)
     compared, strays = 0, set[tuple[int, int, int]]()
-    for number in range(4):
-        stops = fine_stops(made) if number == 0 else subsets(made, chance)
+    for turn in range(4):
+        stops = fine_stops(made) if turn == 0 else subsets(made, chance)
         model.set_stops(stops)
         steps, found = walk(model, Engine(model.known, stops, checks), chance, 6, 60)
         compared += steps
@@ -178,3 +96,273 @@ def test_random_programs(first: int) -> None:
 def test_more_random_programs(first: int) -> None:
     for seed in range(first, first + 20):
         assert random_walks(seed)[0] > 20
+
+
+# ----------------------------------------------------------- expressions, lists, predicates
+
+TYPES = [
+    ir.CType("s64", 64, True), ir.CType("u64", 64, False), ir.CType("s32", 32, True),
+    ir.CType("u32", 32, False), ir.CType("s8", 8, True), ir.CType("u8", 8, False), ir.BOOL,
+    ir.CType("s64", 64, True), ir.CType("u64", 64, False),
+]  # fmt: skip
+ARITHMETIC = ["+", "-", "*", "//", "%", "<<", ">>", "&", "|", "^", "min", "max"]
+LOGIC = ["==", "!=", "<", "<=", ">", ">=", "and", "or"]
+DOMAINS = [
+    number((1 << 63) - 1, -(1 << 63)), number((1 << 64) - 1), number((1 << 32) - 1),
+    number((1 << 31) - 1, -(1 << 31)), number(7, -8), number(3), number(300, -5), BIT,
+    number((1 << 64) - 1, (1 << 63) - 2), number(1 << 64, -(1 << 64)), number(-3, -(1 << 40)),
+]  # fmt: skip
+CORNERS = [
+    bit + near for bit in (0, 1 << 7, 1 << 8, 1 << 31, 1 << 32, 1 << 62, 1 << 63, 1 << 64)
+    for near in (-2, -1, 0, 1, 2)
+]  # fmt: skip
+ARRAY, LIST, OUT = len(DOMAINS), len(DOMAINS) + 1, len(DOMAINS) + 2
+ANYTHING = number(1 << 65, -(1 << 65))
+
+
+def corner(chance: random.Random, domain: ir.Domain) -> int:
+    value = chance.choice(CORNERS) * chance.choice((1, -1))
+    if chance.random() < 0.2 or not domain.low <= value <= domain.high:
+        value = chance.choice((domain.low, domain.high, chance.randint(domain.low, domain.high)))
+    return value
+
+
+def expression(chance: random.Random, depth: int) -> ir.Expr:
+    kind = chance.random()
+    if depth == 0 or kind < 0.1:
+        which = chance.randrange(10)
+        if which < 5:
+            return shared(chance.randrange(len(DOMAINS)))
+        if which < 7:
+            return ir.Local(chance.randrange(len(DOMAINS)))
+        if which == 7:
+            return shared(ARRAY, expression(chance, 0))
+        if which == 8:
+            return ir.ListNext(ir.ListRef(LIST, const(1), 4, 9), expression(chance, 0))
+        return const(corner(chance, DOMAINS[chance.randrange(2)]))
+    ctype = chance.choice(TYPES)
+    left = expression(chance, depth - 1)
+    if kind < 0.3:
+        return ir.Unary(chance.choice(("-", "~", "not", "cast", "cast")), left, ctype)
+    if kind < 0.4:
+        return ir.Cond(left, expression(chance, depth - 1), expression(chance, depth - 1))
+    right: ir.Expr = expression(chance, depth - 1)
+    name = chance.choice(ARITHMETIC + ARITHMETIC + LOGIC)
+    if name in ("<<", ">>") and chance.random() < 0.7:
+        right = const(chance.randint(-1, 65))
+    return ir.Binary(name, left, right, ctype)
+
+
+def instructions(chance: random.Random, count: int) -> ir.Program:
+    """One thread with a stop before every instruction, each of them live on every local."""
+    code = Code("t0")
+    local = [code.local(f"l{which}", domain) for which, domain in enumerate(DOMAINS)]
+    for which, one in enumerate(local):
+        code.get(one, which)
+    ref = ir.ListRef(LIST, const(1), 4, 9)
+    for at in range(count):
+        kind = chance.random()
+        if kind < 0.1:
+            node, anchor = expression(chance, 1), expression(chance, 1)
+            if chance.random() < 0.6:
+                node, anchor = const(chance.randrange(10)), const(chance.randrange(10))
+            where = chance.choice(("head", "tail", "before", "after", "remove"))
+            if where == "remove":
+                code.add(ir.ListRemove(ref, node), stop=True)
+            else:
+                code.add(ir.ListInsert(ref, where, node, anchor), stop=True)  # type: ignore[arg-type]
+        elif kind < 0.2:
+            target = chance.choice(local)
+            code.add(ir.Assign(target, expression(chance, 2)), stop=True)
+        elif kind < 0.3:
+            code.add(
+                ir.Assign(shared(ARRAY, expression(chance, 1)), expression(chance, 1)), stop=True
+            )
+        elif kind < 0.4:
+            code.branch(expression(chance, 3), f"l{at}", stop=True)
+            code.add(ir.Nop())
+            code.label(f"l{at}")
+        elif kind < 0.45:
+            code.add(
+                ir.Choose(
+                    chance.choice(local),
+                    ir.Binary("&", expression(chance, 2), const(7), ir.INT32),
+                    "c",
+                ),
+                stop=True,
+            )
+        else:
+            code.add(ir.Assign(shared(OUT), expression(chance, 3)), stop=True)
+    for one in local:  # keeps every local alive
+        code.add(ir.Assign(shared(OUT), one), stop=True)
+    variables = [var(f"v{which}", domain, (domain.high,)) for which, domain in enumerate(DOMAINS)]
+    variables += [
+        var("array", DOMAINS[6], (0,) * 3), var("list", ir.Domain("ref", 0, 9), (9,) * 6),
+        var("out", ANYTHING),
+    ]  # fmt: skip
+    return program("instructions", variables, [code.thread()])
+
+
+def any_state(chance: random.Random, known: Facts, interpreter: Interpreter, stop: int) -> State:
+    """Any values, of the locals those that the analysis of intervals thinks possible."""
+    items = chance.sample(range(9), chance.randint(0, 4))
+    values = [(corner(chance, domain),) for domain in DOMAINS]
+    values += [tuple(corner(chance, DOMAINS[6]) for _ in range(3))]
+    values += [(9, *items, *[9] * (5 - len(items))), (0,)]
+    env = known.envs[0][stop]
+    spans = [env.get(which, (domain.low, domain.high)) for which, domain in enumerate(DOMAINS)]
+    local = [(corner(chance, number(high, low)),) for low, high in spans]
+    return State(tuple(values), (ThreadState(stop, interpreter.canonical(0, stop, local)),))
+
+
+def compare_instructions(seed: int, count: int, states: int, *flags: str) -> set[str]:
+    chance = random.Random(seed)
+    made = instructions(chance, count)
+    model, interpreter = Model(made, *flags), Interpreter(made)
+    seen: set[str] = set()
+    for stop in model.model.stops[0]:
+        for _ in range(states):
+            state = any_state(chance, model.known, interpreter, stop)
+            steps = interpreter.fine_step(state, 0)
+            same_as_interpreter(model, state, 0, steps)
+            seen |= {step.violation.property if step.violation else "" for step in steps}
+    return seen
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_instructions(seed: int) -> None:
+    assert compare_instructions(seed, 120, 12) == {"", "index", "range", "list"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(10, 40))
+def test_more_instructions(seed: int) -> None:
+    undefined = ("-fsanitize=undefined", "-fno-sanitize-recover=undefined") if seed % 2 else ()
+    assert "" in compare_instructions(seed, 300, 40, *undefined)
+
+
+def test_predicates() -> None:
+    chance = random.Random(5)
+    made = program(
+        "asked", [var(f"v{which}", number(5, -2), (0, 0)) for which in range(4)],
+        [Code("t0").add(ir.Nop()).thread()],
+    )  # fmt: skip
+
+    def test() -> ir.Expr:
+        one, two, three = (shared(chance.randrange(4), chance.randrange(2)) for _ in range(3))
+        return op(chance.choice(("<", "!=", "and", "or")), op("+", one, two), three)
+
+    made.invariants = [
+        ir.Invariant(f"i{n}", test(), test() if n % 3 else const(1), terminal_only=n % 4 == 3)
+        for n in range(24)
+    ]
+    made.witnesses = [ir.Witness(f"w{n}", test()) for n in range(6)]
+    model = Model(made)
+    asked = predicates(made, model.model.layout.shared)
+    values: set[tuple[int, ...]] = set()
+    for _ in range(200):
+        rows = tuple((chance.randint(-2, 5), chance.randint(-2, 5)) for _ in range(4))
+        state = model.model.layout.encode(State(rows, model.known.initial[0].threads))
+        wanted = (
+            asked.broken(state), asked.unseen(state), asked.broken_at_end(state),
+            sum(1 << n for n, one in enumerate(asked.witnesses) if one(state)),
+        )  # fmt: skip
+        assert tuple(model.ask(which, state) for which in range(4)) == wanted
+        values.add(wanted)
+    assert len(values) > 100
+    assert model.library.gm_misread() == 0
+
+
+def test_a_predicate_that_reads_outside_is_noticed() -> None:
+    made = program("wild", [var("v", number(9), (5, 0))], [Code("t0").add(ir.Nop()).thread()])
+    made.invariants = [always("tame", const(1)), always("wild", shared(0, shared(0)))]
+    model = Model(made)
+    assert model.library.gm_misread() == 0
+    model.ask(0, model.model.layout.encode(model.known.initial[0]))
+    assert model.model.places[model.library.gm_misread() - 1] == "wild"
+
+
+# ------------------------------------------------------------------------- odd programs
+
+
+def test_a_loop_without_a_stop_is_given_up() -> None:
+    code = Code("t0")
+    value = code.local("value", number(3))
+    code.get(value, 0)
+    code.label("again").branch(op("!=", value, 3), "end")
+    code.add(ir.Assign(value, op("^", value, 1))).goto("again")
+    code.label("end")
+    made = program("endless", [var("x")], [code.thread()])
+    model = Model(made)
+    state = model.model.layout.encode(model.known.initial[0])
+    (one,) = model.outcomes(state, 0)
+    assert one.kind == R_FAULT and one.fault is not None and one.overflow
+    assert one.fault[:3] == (0, 1, "divergence")
+    assert set(one.executed) == {0, 1, 2}
+
+
+def test_a_long_path_forgets_no_block() -> None:
+    code = Code("t0")
+    left, value = code.local("left", number(3000)), code.local("value", number(1))
+    code.get(value, 0)
+    code.branch(op("==", value, 0), "zero")
+    code.add(ir.Nop())
+    code.label("zero").add(ir.Assign(left, const(3000)))
+    code.label("again").branch(op(">", left, 0), "end")
+    code.branch(op("==", left, 1500), "odd")
+    code.add(ir.Nop())
+    code.label("odd").add(ir.Assign(left, op("-", left, 1))).goto("again")
+    code.label("end")
+    made = program("long", [var("x")], [code.thread()])
+    model, interpreter = Model(made), Interpreter(made)
+    state = model.known.initial[0]
+    (one,), (step,) = (
+        model.outcomes(model.model.layout.encode(state), 0),
+        interpreter.fine_step(state, 0),
+    )
+    assert one.kind == R_STOP and one.overflow
+    assert set(one.executed) == set(step.executed)
+    assert len(step.executed) > 1024
+
+
+def chooser(first: ir.Expr, second: ir.Expr, times: int = 1) -> ir.Program:
+    code = Code("t0")
+    value = code.local("value", number(3))
+    code.add(ir.Choose(value, first, "one"), stop=True)
+    code.put(0, value)
+    for _ in range(times):
+        code.add(ir.Choose(value, second, "two"))
+    code.put(1, value)
+    return program("chooser", [var("x", number(3)), var("y", number(3))], [code.thread()])
+
+
+@pytest.mark.parametrize("first, second", [(3, 2), (0, 2), (3, 0), (5, 5), (1, 1)])
+def test_choices(first: int, second: int) -> None:
+    made = chooser(const(first), const(second))
+    everything = [[0], [0]]
+    for stops in (fine_stops(made), everything[:1]):
+        model = Model(made)
+        model.set_stops(stops)
+        engine = Engine(model.known, stops)
+        walk(model, engine, random.Random(1), 5, 4)
+
+
+def test_too_many_choices_are_a_fault() -> None:
+    made = chooser(const(1), const(1), 70)
+    model = Model(made)
+    model.set_stops([[0]])
+    (one,) = model.outcomes(model.model.layout.encode(model.known.initial[0]), 0)
+    assert one.kind == R_FAULT and one.fault is not None and one.fault.name == "choices"
+    assert len(one.choices) == 64
+
+
+def test_a_wait_behind_a_store_is_refused() -> None:
+    code = Code("t0").put(0, 1).add(ir.Wait(shared(0), "x"))
+    made = program("late", [var("x")], [code.thread()])
+    with pytest.raises(InternalError, match="t0: a wait after a store in one step"):
+        Model(made)
+
+
+def test_the_text_is_the_same_every_time() -> None:
+    texts = {Model(random_program(seed)).model.text for seed in (3, 3)}
+    assert len(texts) == 1
