@@ -467,12 +467,17 @@ _SMALL = {"+": 29, "-": 29, "*": 14}
 
 
 def _residue(expr: ir.Unary | ir.Binary, operands: list[Number]) -> Interval | None:
-    """The interval of an operation on residues; None where it does not respect congruence."""
+    """The interval of an operation; None where it does not respect the operands' congruence."""
     (a, b) = operands[0].span
     if isinstance(expr, ir.Unary):
         return {"-": (-b, -a), "~": (~b, ~a), "cast": (a, b)}.get(expr.op)
     (c, d) = operands[1].span
+    exact = not any(side.modulo for side in operands)
     match expr.op:
+        case ">>" if exact:
+            return min(a, 0), max(b, 0)
+        case "//" if exact:
+            return -max(abs(a), abs(b)), max(abs(a), abs(b))
         case "+":
             return a + c, b + d
         case "-":

@@ -23,6 +23,7 @@ from .storage import place_locals
 from .units import DONE, Needs, ThreadWriter
 
 MAX_PROCESSES = 255
+DEPTH_FIRST = "/* Depth first only: hidden variables keep values between the steps of an atomic. */"
 
 LISTS = """\
 /* Lists are prefixes of arrays: n elements of a from b on, the rest holds e. */
@@ -43,10 +44,11 @@ LISTS = """\
 class Exported:
     """A Promela model.
 
-    ``extra_states`` is how many states SPIN stores beyond those of the program: 1 where the
-    setup leaves a choice of initial states (the state before ``init`` has chosen), else 0.
+    ``extra_states`` is how many states SPIN stores beyond those of the program: 1 where an
+    ``init`` chooses among several initial states, or must fill an array, else 0.
     ``vector_bytes`` is an estimate of SPIN's state vector, from above.  ``simple`` and
-    ``structured`` count the units that became guarded commands and those that needed code.
+    ``structured`` count the units that became guarded commands and those that needed code;
+    ``long`` of these are too long for a d_step.
     """
 
     text: str
@@ -54,31 +56,36 @@ class Exported:
     vector_bytes: int
     simple: int
     structured: int
+    long: int
 
 
-def export(program: ir.Program) -> Exported:
-    """Write a program's model.  Raises ExportError where Promela cannot express it."""
+def export(program: ir.Program, *, commands: bool = True) -> Exported:
+    """Write a program's model.  Raises ExportError where Promela cannot express it.
+
+    Without ``commands`` no unit becomes guarded commands (for tests of structured code).
+    """
     if len(program.threads) + 2 > MAX_PROCESSES:
         raise ExportError(f"{len(program.threads)} threads, more than SPIN's {MAX_PROCESSES}")
-    return _Model(program).exported()
+    return _Model(program, commands).exported()
 
 
 class _Model:
     """One model being written."""
 
-    def __init__(self, program: ir.Program) -> None:
-        self.program = program
+    def __init__(self, program: ir.Program, commands: bool) -> None:
+        self.program, self.commands = program, commands
         self.namer = Namer()
         self.shared = [self.namer.name(var.name) for var in program.shared]
         self.processes = [self.namer.name(thread.name) for thread in program.threads]
         self.initial: list[State] = run_setup(program)
         self.needs = Needs()
         self.counts_ends = any(one.terminal_only for one in program.invariants)
-        self.simple = self.structured = 0
+        self.simple = self.structured = self.long = 0
+        self.chosen = len(self.initial) > 1 or any(map(_mixed, self.initial[0].shared))
         self.bytes = 64
 
     def exported(self) -> Exported:
-        chosen = len(self.initial) > 1
+        chosen = self.chosen
         processes: list[str] = []
         for at, thread in enumerate(self.program.threads):
             processes += self._process(at, thread, chosen)
@@ -86,9 +93,12 @@ class _Model:
         if chosen:
             processes += self._init()
         lines = [*self._head(), *self._globals(), "", *processes]
+        if self.long:
+            lines.insert(0, DEPTH_FIRST)
         return Exported(
-            "\n".join(lines) + "\n", int(chosen), self.bytes, self.simple, self.structured
-        )
+            "\n".join(lines) + "\n", int(chosen), self.bytes, self.simple, self.structured,
+            self.long,
+        )  # fmt: skip
 
     # --------------------------------------------------------------------- pieces
 
@@ -109,7 +119,7 @@ class _Model:
         for at, var in enumerate(self.program.shared):
             kind = type_of(var.domain, var.name)
             values = self.initial[0].shared[at]
-            initial = _initial(values)
+            initial = "" if _mixed(values) else _initial(values)
             name = self.shared[at]
             note = "  " + comment(var.name) if name != var.name else ""
             lines.append(declaration(name, kind, var.domain, var.length, initial) + f";{note}")
@@ -146,7 +156,7 @@ class _Model:
         storage = place_locals(thread, live, stops)
         writer = ThreadWriter(
             program, thread, analyse(program, thread, live), storage, self.shared, self.needs,
-            self.counts_ends,
+            self.counts_ends, self.commands,
         )  # fmt: skip
         start = sorted(
             {
@@ -159,6 +169,7 @@ class _Model:
         units = [line for stop in order for line in writer.unit(stop)]
         self.simple += writer.simple
         self.structured += writer.structured
+        self.long += writer.long
         self.bytes += 16 + 4 * len(storage.cells)
         kind = "proctype" if chosen else "active proctype"
         what = "a daemon: it may rest anywhere" if thread.daemon else ""
@@ -212,7 +223,8 @@ class _Model:
             changes = []
             for at, values in enumerate(state.shared):
                 for element, value in enumerate(values):
-                    if value != first[at][element]:
+                    known = 0 if _mixed(first[at]) else first[at][element]
+                    if value != known:
                         place = self.shared[at]
                         if len(values) > 1:
                             place += f"[{element}]"
@@ -227,11 +239,16 @@ class _Model:
         ]  # fmt: skip
 
 
+def _mixed(values: Sequence[int]) -> bool:
+    """SPIN has no initialiser for an array with a negative element among others."""
+    return len(set(values)) > 1 and min(values) < 0
+
+
 def _initial(values: Sequence[int]) -> str:
     if not any(values):
         return ""
     if len(set(values)) == 1:
-        return f" = {number(values[0])}"
-    return " = { " + ", ".join(number(value) for value in values) + " }"
+        return f" = {values[0]}"
+    return " = { " + ", ".join(map(str, values)) + " }"
 
 

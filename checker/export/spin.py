@@ -14,12 +14,12 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from .errors import ExportError
+from .promela import DEPTH_FIRST
 
 Mode: TypeAlias = Literal["plain", "collapse", "reduced", "breadth", "two-cores"]
 Verdict: TypeAlias = Literal["assertion", "invalid end state", "none"]
@@ -32,6 +32,7 @@ MODES: dict[Mode, tuple[str, ...]] = {
     "breadth": ("-DNOREDUCE", "-DBFS"),
     "two-cores": ("-DNOREDUCE", "-DBFS_PAR"),
 }
+BREADTH_FIRST = ("breadth", "two-cores")
 EXACT_BELOW = 100_000_000
 _GRACE = 20.0
 
@@ -98,6 +99,8 @@ def run(
     absent = missing()
     if absent:
         raise SpinError(absent)
+    if mode in BREADTH_FIRST and promela_text.startswith(DEPTH_FIRST):
+        raise SpinError(f"the mode {mode} is breadth first: this model is for depth first only")
     with tempfile.TemporaryDirectory(prefix="genfscheck-spin-") as name:
         folder = Path(name)
         seconds = build(
@@ -134,7 +137,7 @@ def build(
     flags = [
         *MODES[mode], "-DSAFETY", f"-DMEMLIM={max(1, max_memory >> 20)}", f"-DVECTORSZ={vector_bytes}",
     ]  # fmt: skip
-    _command([compiler, optimise, "-w", *flags, "-o", "pan", "pan.c"], folder, limit)
+    _command([compiler, optimise, "-fno-tree-dse", "-w", *flags, "-o", "pan", "pan.c"], folder, limit)
     return time.monotonic() - started
 
 
@@ -165,7 +168,7 @@ def verify(
     """Run the verifier in a folder.  Raises SpinError where it ends without a report."""
     report = folder / "report.txt"
     command = ["./pan", "-c0", "-n", f"-w{hash_bits}"]
-    if mode not in ("breadth", "two-cores"):
+    if mode not in BREADTH_FIRST:
         command.append(f"-m{max_depth}")
     if mode == "two-cores":
         command.append("-u2")
@@ -221,14 +224,14 @@ _LIMITS = ("max search depth too small", "out of memory", "MEMLIM", "Interrupted
 
 
 def _parsed(
-    lines: Sequence[str] | object, elapsed: float, seconds_compile: float, stopped: bool
+    lines: Iterable[str], elapsed: float, seconds_compile: float, stopped: bool
 ) -> SpinResult:
     found: dict[str, float] = {}
     vector = depth = errors = -1
     broken: dict[str, None] = {}
     deadlocks, complete = False, not stopped
     last = ""
-    for line in lines:  # type: ignore[attr-defined]
+    for line in lines:
         last = line.strip() or last
         for name, pattern in _COUNTS.items():
             match = pattern.match(line)
@@ -251,6 +254,3 @@ def _parsed(
         int(found.get("state_bytes", 0) * (1 << 20)), int(found.get("memory_bytes", 0) * (1 << 20)),
         verdict, deadlocks, tuple(broken), complete,
     )  # fmt: skip
-
-
-__all__ = ["MODES", "ExportError", "SpinError", "SpinResult", "build", "missing", "run", "verify"]

@@ -29,7 +29,7 @@ from .paths import (
 from .storage import Storage
 
 MAX_GUARD = 1500
-MAX_STEP = 1000
+MAX_STEP = 800
 DONE = "end_done"
 BEYOND = "beyond Promela's int"
 
@@ -64,6 +64,7 @@ class ThreadWriter:
     """Writes the units of one thread.
 
     ``unfinished``: count down the threads that have not ended where this one does.
+    ``commands``: write guarded commands where that is possible.
     """
 
     program: ir.Program
@@ -73,8 +74,10 @@ class ThreadWriter:
     shared: Sequence[str]
     needs: Needs
     unfinished: bool
+    commands: bool = True
     simple: int = 0
     structured: int = 0
+    long: int = 0
     ranges: Ranges = field(init=False)
     faults: Faults = field(init=False)
     scratch: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -154,7 +157,7 @@ class ThreadWriter:
         head = f"{self.label(stop)}: {said}".rstrip()
         if isinstance(self.thread.code[stop].action, ir.End):
             rest = "; ".join(self.leave(ENDED, self.storage.at(stop))) or "skip"
-            return [head, f"  if :: d_step {{ {rest} }}; goto {DONE} fi;"]
+            return [head, f"  if :: atomic {{ {rest} }}; goto {DONE} fi;"]
         try:
             body = self._commands(stop)
             self.simple += 1
@@ -173,11 +176,13 @@ class ThreadWriter:
         return statements
 
     def _commands(self, stop: int) -> list[str]:
+        if not self.commands:
+            raise NotSimple
         ways = Ways(self.ranges, self.thread, self.envs).of(stop)
         lines = ["  if"]
         lines += [line for way in ways if (line := self._command(stop, way))]
         if len(lines) == 1:
-            lines.append(f"  :: d_step {{ false }}; goto {self.label(stop)}")
+            lines.append(f"  :: false; goto {self.label(stop)}")
         return [*lines, "  fi;"]
 
     def _command(self, stop: int, way: Way) -> str:
@@ -196,7 +201,7 @@ class ThreadWriter:
                 statements.append(guard)
         if way.broken:
             statements.append(f"assert({self.needs.promise(way.broken)})")
-            return _option(statements, self.label(stop))
+            return _option(statements, self.label(stop), "atomic")
         dirty = self.storage.at(stop)
         for node, choice in way.nodes:
             if self._obligations(node):
@@ -424,6 +429,7 @@ class _Structured:
         if short:
             lines += ["    d_step {", *_indented(inside, 6), "    };"]
         else:
+            writer.long += 1
             lines += [*_indented(inside, 4), "    ;"]
         if len(targets) == 1:
             return [*lines, f"    goto {writer.label(targets[0])}", "  };"]
@@ -431,7 +437,7 @@ class _Structured:
         lines.append("    if")
         for number, target in enumerate(targets, 1):
             lines.append(
-                f"    :: d_step {{ leave == {number} -> leave = 0 }}; goto {writer.label(target)}"
+                f"    :: leave == {number} -> leave = 0; goto {writer.label(target)}"
             )
         return [*lines, "    fi", "  };"]
 
@@ -498,9 +504,7 @@ class _Structured:
                 self._line(depth, f"if :: {condition} -> goto {self._fail(name)} :: else fi;")
             action = code[node].action
             if isinstance(action, ir.Branch) and len(made.after[node]) == 2:
-                node = self._branch(node, action, until, depth)
-                if node == _NOWHERE:
-                    return
+                node = self._branch(node, action, depth)
                 continue
             if isinstance(action, ir.Choose):
                 self._choice(node, action, depth)
@@ -510,8 +514,8 @@ class _Structured:
                 self._line(depth, f"pick_{self._picked(node)} = 0;")
             (node,) = made.after[node]
 
-    def _branch(self, node: int, action: ir.Branch, until: int | None, depth: int) -> int:
-        """Emit both arms; where to go on behind them."""
+    def _branch(self, node: int, action: ir.Branch, depth: int) -> int:
+        """Emit the arms that do not go on at this level; the node that does."""
         meet = self.flow.meet[node]
         one, two = self.flow.after[node]
         test = self.writer.printer(node).test(action.test)
@@ -520,10 +524,13 @@ class _Structured:
         self._line(depth, "if")
         self._line(depth, f":: {test} ->")
         self._arm(one, meet, depth + 2)
+        if meet is None or two == meet:
+            self._line(depth, ":: else fi;")  # the first arm never comes back, or nothing is left
+            return two
         self._line(depth, ":: else ->")
         self._arm(two, meet, depth + 2)
         self._line(depth, "fi;")
-        return _NOWHERE if meet is None else meet
+        return meet
 
     def _arm(self, node: int, until: int | None, depth: int) -> None:
         if node == until:
@@ -566,14 +573,11 @@ def _size(line: str) -> int:
     return size + 12 * line.count("list_")
 
 
-_NOWHERE = -(1 << 40)
-
-
-def _option(statements: list[str], target: str) -> str:
-    inside = " -> ".join([statements[0], "; ".join(statements[1:])]) if len(statements) > 1 else (
-        statements[0] if statements else "skip"
-    )
-    return f"  :: d_step {{ {inside} }}; goto {target}"
+def _option(statements: list[str], target: str, kind: str = "d_step") -> str:
+    """An alternative; SPIN allows no more than two thousand d_steps: only where one is needed."""
+    if len(statements) < 2:
+        return f"  :: {statements[0] if statements else 'skip'}; goto {target}"
+    return f"  :: {kind} {{ {statements[0]} -> {'; '.join(statements[1:])} }}; goto {target}"
 
 
 def _indented(lines: list[str], depth: int) -> list[str]:
