@@ -17,7 +17,10 @@ _C = """auto case char const continue default double enum extern float inline lo
 restrict return signed sizeof static struct switch union void volatile while asm typeof linux
 unix errno stdin stdout stderr NULL EOF"""
 _RESERVED = frozenset((_PROMELA + " " + _C).split())
-_OURS = re.compile(r"_.*|[LU]\d.*|h_.*|holds_.*|end.*|progress.*|accept.*|(exit|pick)_?\d*|(bi|by|sh|in)\d*_\d+|unfinished|monitor|list_\w+")
+_OURS = re.compile(
+    r"_.*|[LU]\d.*|h_.*|holds_.*|end.*|progress.*|accept.*|leave|pick_?\d*|(bi|by|sh|in)\d*_\d+"
+    r"|[a-z]\d+|unfinished|monitor|list_\w+"
+)
 
 INT_MIN, INT_MAX = -(1 << 31), (1 << 31) - 1
 

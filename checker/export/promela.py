@@ -104,7 +104,8 @@ class _Model:
 
     def _head(self) -> list[str]:
         program = self.program
-        parameters = ", ".join(f"{key}={value}" for key, value in sorted(program.parameters.items()))
+        sorted_parameters = sorted(program.parameters.items())
+        parameters = ", ".join(f"{key}={value}" for key, value in sorted_parameters)
         about = [
             f"{program.name} {program.variant}".strip() + (
                 f" with {', '.join(program.fixes)}" if program.fixes else ""
@@ -170,7 +171,7 @@ class _Model:
         self.simple += writer.simple
         self.structured += writer.structured
         self.long += writer.long
-        self.bytes += 16 + 4 * len(storage.cells)
+        self.bytes += 16 + storage.bytes
         kind = "proctype" if chosen else "active proctype"
         what = "a daemon: it may rest anywhere" if thread.daemon else ""
         head = f"{kind} {self.processes[at]}() {{ {comment(what) if what else ''}".rstrip()

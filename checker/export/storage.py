@@ -31,7 +31,7 @@ class Storage:
     """The places of one thread's locals.
 
     ``cells`` maps (variable, element) to a place, ``arrays`` a variable that is accessed at
-    an index that is not constant to the array it occupies.
+    an index that is not constant to the array it occupies; ``bytes`` is what the places take.
     """
 
     thread: ir.Thread
@@ -40,6 +40,7 @@ class Storage:
     arrays: dict[int, str] = field(default_factory=dict)
     dynamic: set[int] = field(default_factory=set)
     declarations: list[str] = field(default_factory=list)
+    bytes: int = 0
 
     def at(self, node: int) -> set[str]:
         """The places that hold something live before a node."""
@@ -140,6 +141,8 @@ def place_locals(thread: ir.Thread, live: Liveness, stops: Sequence[int]) -> Sto
             storage.arrays[unit.var] = name
         for element in unit.elements:
             storage.cells[unit.var, element] = f"{name}[{element}]" if length > 1 else name
+    sizes = {"bit": 1, "byte": 1, "short": 2, "int": 4}
+    storage.bytes = sum(sizes[kind] * max(1, length) for _, kind, length, _ in placed)
     storage.declarations = [
         f"{kind} {name}{f'[{length}]' if length > 1 else ''};  "
         + comment(", ".join(dict.fromkeys(names)))

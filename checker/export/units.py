@@ -403,7 +403,8 @@ class _Structured:
         lines.append(f"{name}_undo: skip;")
         lines += [f"{place} = h_old{number};" for number, place in enumerate(saved)]
         lines += [f"pick_{number} = 0;" for number in range(len(self.choices))]
-        return [*lines, f"leave = {undone};", f"{name}_done: skip"]
+        lines += [f"leave = {undone};"] if undone > 1 else []
+        return [*lines, f"{name}_done: skip"]
 
     def _wrapped(self, inside: list[str], targets: list[int], first: ir.Action) -> list[str]:
         """The sequence as one step, and what leads on from it.

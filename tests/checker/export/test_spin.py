@@ -14,7 +14,10 @@ STATES = 1792
 
 
 @needs_spin
-@pytest.mark.parametrize("mode", ["plain", "collapse", "reduced", "breadth"])
+@pytest.mark.parametrize(
+    "mode",
+    ["collapse", *(pytest.param(m, marks=pytest.mark.long) for m in spin.MODES if m != "collapse")],
+)
 def test_modes(mode: spin.Mode) -> None:
     result = spin.run(export(counter(4, 2, True)).text, mode=mode, optimise="-O0")
     assert result.complete and result.verdict == "none"
