@@ -57,6 +57,7 @@ def search(
     finished when all of them are.
     """
     program, engine = known.program, Engine(known, stops, checks)
+    scout = Engine(known, stops)  # chooses; what it tries is not seen
     own = engine.layout.threads
     seen, size = Seen(), Size()
     marks = [code.new_marks() for code in engine.threads]
@@ -85,20 +86,18 @@ def search(
     while todo:
         state = todo.pop()
         pcs = [layout.pc.load(state) for layout in own]
-        ways = [
-            engine.outcomes(state, thread, marks[thread]) if pc else []
-            for thread, pc in enumerate(pcs)
-        ]
-        expanded = [thread for thread, outcomes in enumerate(ways) if outcomes]
-        if not expanded:
-            _terminal(program, engine, state, seen, good[state], everyone)
-        if reduced is not None and len(expanded) > 1:
-            alone = _alone(reduced, engine.layout.decode(state), pcs, ways)
+        tried = [thread for thread, pc in enumerate(pcs) if pc]
+        if reduced is not None:
+            guess = [scout.outcomes(state, t) if pc else [] for t, pc in enumerate(pcs)]
+            alone = _alone(reduced, engine.layout.decode(state), pcs, guess)
             if alone is not None:
-                expanded = [alone]
-                size.alone += 1
-        for thread in expanded:
-            for outcome in ways[thread]:
+                tried = [alone]
+                size.alone += sum(map(bool, guess)) > 1
+        ways = {thread: engine.outcomes(state, thread, marks[thread]) for thread in tried}
+        if not any(ways.values()):
+            _terminal(program, engine, state, seen, good[state], everyone)
+        for thread, outcomes in ways.items():
+            for outcome in outcomes:
                 if outcome.broken is not None:
                     seen.waited.add((thread, outcome.broken.node))
                     continue

@@ -11,6 +11,7 @@ from genfscheck.checker.explore import footprint as footprint_module
 from genfscheck.checker.explore import owners as owners_module
 from genfscheck.checker.explore.ample import Ample, ample, tables
 from genfscheck.checker.explore.engine import Facts, facts, fine_stops
+from genfscheck.checker.explore.errors import InternalError
 from genfscheck.checker.explore.footprint import Footprint
 from genfscheck.checker.explore.intervals import Ranges
 from genfscheck.checker.explore.probe import every_check
@@ -105,7 +106,7 @@ def test_what_it_brings() -> None:
     assert (full.states, size.states, size.alone) == (125 + 3 * 25, 9 + 8 + 3 * 4, 9)
 
 
-@pytest.mark.parametrize("seed", range(24))
+@pytest.mark.parametrize("seed", range(16))
 def test_random_programs(seed: int) -> None:
     made = random_program(seed)
     compare(made, fine_stops(made))
@@ -242,6 +243,17 @@ def guard_fails() -> ir.Program:
     )  # fmt: skip
 
 
+def phased() -> ir.Program:
+    """What a run-time check says of one thread depends on when another one takes the record."""
+    taker = Code("taker", 0).put(0, 0)
+    user = Code("user", 1)
+    value = user.local("value")
+    user.get(value, 1).put(2, value)
+    owner = var("r.owner", ir.Domain("thread", 0, 2), (2,))
+    data = var("r.data", phase=ir.Phase(0, 2))
+    return program("phased", [owner, data, var("x")], [taker.thread(), user.thread()])
+
+
 Patch = pytest.MonkeyPatch
 
 
@@ -297,12 +309,18 @@ def sleepers_stay_asleep(patch: Patch) -> None:
 
 
 def guards_never_fail(patch: Patch) -> None:
-    old = Ranges.of
+    old = footprint_module.Space.keys
 
-    def of(self, expr, env):  # type: ignore[no-untyped-def]
-        return (0, 0) if isinstance(expr, ir.Shared) else old(self, expr, env)
+    def keys(self, *rest):  # type: ignore[no-untyped-def]
+        with Patch.context() as inner:
+            inner.setattr(Ranges, "of", lambda self, expr, env: (0, 0))
+            return old(self, *rest)
 
-    patch.setattr(Ranges, "of", of)
+    patch.setattr(footprint_module.Space, "keys", keys)
+
+
+def checks_do_not_read(patch: Patch) -> None:
+    patch.setattr(footprint_module.Blocks, "_checked", lambda self, node, action: 0)
 
 
 MUTANTS: list[tuple[ir.Program, Callable[[Patch], None]]] = [
@@ -316,6 +334,7 @@ MUTANTS: list[tuple[ir.Program, Callable[[Patch], None]]] = [
     (robbed(), owners_are_believed),
     (woken_in_time(), sleepers_stay_asleep),
     (guard_fails(), guards_never_fail),
+    (phased(), checks_do_not_read),
 ]
 
 
@@ -324,11 +343,15 @@ def test_every_condition_is_needed(
     made: ir.Program, mutate: Callable[[Patch], None], monkeypatch: Patch
 ) -> None:
     compare(made, fine_stops(made))
-    known, stops = facts(made), fine_stops(made)
-    everything, _ = search(known, stops)
+    known, stops, checks = facts(made), fine_stops(made), every_check(made)
+    everything, _ = search(known, stops, None, checks)
     mutate(monkeypatch)
-    seen, _ = search(known, stops, ample(known, stops))
-    assert seen != everything
+    try:
+        seen, _ = search(known, stops, ample(known, stops, checks), checks)
+    except InternalError:  # a condition that cannot be evaluated
+        assert mutate is guards_never_fail
+    else:
+        assert seen != everything
 
 
 def test_exclusive_owners() -> None:
