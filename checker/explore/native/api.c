@@ -67,7 +67,12 @@ static int new_worker(engine *e, unsigned number) {
   w->run.stops = e->stops;
   w->run.sites = e->sites;
   w->run.strays = w->strays;
-  return w->blocks && w->strays && w->broken_faults;
+  int ok = w->blocks && w->strays && w->broken_faults;
+  for (unsigned level = 0; level < e->tree.levels; level++) {
+    w->item[level] = malloc(PENDING * e->tree.nodes_at[level] * sizeof(item));
+    ok = ok && w->item[level];
+  }
+  return ok;
 }
 
 engine *ge_new(unsigned workers, uint64_t max_memory) {
@@ -124,6 +129,8 @@ void ge_free(engine *e) {
     free(w->blocks);
     free(w->strays);
     free(w->broken_faults);
+    for (unsigned level = 0; level < e->tree.levels; level++)
+      free(w->item[level]);
     free(w->found.item);
     clear_events(&w->events);
   }

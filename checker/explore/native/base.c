@@ -8,6 +8,12 @@
  * A step of thread t changes shared words and the thread's own words only; the engine looks for
  * changes nowhere else.
  */
+#if defined(__GNUC__) && !defined(__clang__)
+/* The model part is long, and compiled with little optimisation, which is what takes time; the
+ * engine is short, and is where a search spends its time. */
+#pragma GCC optimize("O2")
+#endif
+
 #include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -111,9 +117,26 @@ INLINE uint64_t folded(uint64_t a, uint64_t b) {
   return (uint64_t)product ^ (uint64_t)(product >> 64);
 }
 
+/* For pairs of numbers, the most frequent: one multiplication, and both halves of the product. */
+INLINE uint64_t mix_pair(uint64_t pair) { return folded(pair ^ 0xe7037ed1a0b428dbu, 0x9e3779b97f4a7c15u); }
+
 /* The place of a hash among n places, in the order of the hashes (Lemire: Fast random integer
  * generation in an interval, 2019).  That it is monotone is what lets the table grow in place. */
 INLINE uint64_t among(uint64_t hash, uint64_t n) { return (uint64_t)((wide)hash * n >> 64); }
+
+/* Which of the words [from, to) differ, as bits of those numbers.  Most do not: four at once. */
+INLINE void differing(const uint64_t *a, const uint64_t *b, unsigned from, unsigned to,
+                      uint64_t *bits) {
+  for (; from + 4 <= to; from += 4) {
+    uint64_t any = (a[from] ^ b[from]) | (a[from + 1] ^ b[from + 1]) |
+                   (a[from + 2] ^ b[from + 2]) | (a[from + 3] ^ b[from + 3]);
+    if (any)
+      for (unsigned i = from; i < from + 4; i++)
+        bits[i / 64] |= (uint64_t)(a[i] != b[i]) << i % 64;
+  }
+  for (; from < to; from++)
+    bits[from / 64] |= (uint64_t)(a[from] != b[from]) << from % 64;
+}
 
 INLINE void set_bit(uint64_t *bits, unsigned i) { bits[i / 64] |= (uint64_t)1 << i % 64; }
 

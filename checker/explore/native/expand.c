@@ -45,46 +45,76 @@ INLINE void load_state(worker *w, uint64_t root) {
   }
 }
 
+/* Fetch the nodes below a state's root, that will be loaded soon; with `deep`, when those
+ * are there, the next ones. */
+INLINE void fetch_state(const tree *s, uint64_t root, int deep) {
+  unsigned node[2] = {s->shared_root, s->all_roots};
+  uint32_t number[2] = {left_of(root), right_of(root)};
+  for (unsigned i = 0; i < 2; i++) {
+    if (node[i] == MAX_NODES)
+      continue;
+    const table *own = &s->tables[node[i]];
+    const uint64_t *value = own->value + (uint64_t)number[i] * own->width;
+    if (!deep) {
+      __builtin_prefetch(value);
+    } else if (node[i] >= s->leaves) {
+      const table *left = &s->tables[s->left[node[i]]], *right = &s->tables[s->right[node[i]]];
+      __builtin_prefetch(left->value + (uint64_t)left_of(*value) * left->width);
+      __builtin_prefetch(right->value + (uint64_t)right_of(*value) * right->width);
+    }
+  }
+}
+
 typedef struct change {
   uint64_t words[WORD_BITS]; /* that differ */
   uint64_t nodes[NODE_BITS]; /* that are, or are above, such leaves */
 } change;
 
-/* Intern v after a step of thread t; its root.  Leaves the nodes' numbers in `now`. */
-INLINE uint64_t successor(worker *w, unsigned t, change *c) {
-  tree *s = &w->e->tree;
+/* What a step of thread t changed. */
+INLINE void compare(const worker *w, unsigned t, change *c) {
+  const tree *s = &w->e->tree;
   memset(c, 0, sizeof *c);
-  for (unsigned i = 0; i < SHARED_WORDS; i++)
-    c->words[i / 64] |= (uint64_t)(w->v[i] != w->src[i]) << i % 64;
-  for (unsigned i = thread_word[t]; i < thread_word[t + 1]; i++)
-    c->words[i / 64] |= (uint64_t)(w->v[i] != w->src[i]) << i % 64;
+  differing(w->v, w->src, 0, SHARED_WORDS, c->words);
+  differing(w->v, w->src, thread_word[t], thread_word[t + 1], c->words);
   for (unsigned i = 0; i < WORD_BITS; i++)
     for (uint64_t bits = c->words[i]; bits; bits &= bits - 1) {
       unsigned leaf = s->leaf_of[i * 64 + (unsigned)__builtin_ctzll(bits)];
       for (unsigned k = 0; k < NODE_BITS; k++)
         c->nodes[k] |= s->above[leaf][k];
     }
+}
+
+INLINE uint32_t intern_leaf(worker *w, unsigned leaf) {
+  tree *s = &w->e->tree;
+  return intern(&s->tables[leaf], &w->spare[leaf], &w->e->stop, w->v + s->word[leaf]);
+}
+
+/* Intern v after a step; its root.  Leaves the nodes' numbers in `now`. */
+INLINE uint64_t intern_successor(worker *w, const change *c) {
+  tree *s = &w->e->tree;
   for (unsigned i = 0; i < NODE_BITS; i++)
     for (uint64_t bits = c->nodes[i]; bits; bits &= bits - 1) {
       unsigned node = i * 64 + (unsigned)__builtin_ctzll(bits);
-      table *own = &s->tables[node];
       if (node < s->leaves) {
-        w->now[node] = intern(own, &w->spare[node], &w->e->stop, w->v + s->word[node]);
+        w->now[node] = intern_leaf(w, node);
       } else {
         uint64_t pair = pair_of(w->now[s->left[node]], w->now[s->right[node]]);
-        w->now[node] = intern_words(own, &w->spare[node], &w->e->stop, &pair, 1);
+        w->now[node] = intern_words(&s->tables[node], &w->spare[node], &w->e->stop, &pair, 1);
       }
     }
   return root_of(s, w->now);
 }
 
-/* Make `v` and `now` the source's again. */
-INLINE void undo(worker *w, const change *c) {
+/* Make `v` the source's again, and `now`. */
+INLINE void undo_words(worker *w, const change *c) {
   for (unsigned i = 0; i < WORD_BITS; i++)
     for (uint64_t bits = c->words[i]; bits; bits &= bits - 1) {
       unsigned word = i * 64 + (unsigned)__builtin_ctzll(bits);
       w->v[word] = w->src[word];
     }
+}
+
+INLINE void undo_nodes(worker *w, const change *c) {
   for (unsigned i = 0; i < NODE_BITS; i++)
     for (uint64_t bits = c->nodes[i]; bits; bits &= bits - 1) {
       unsigned node = i * 64 + (unsigned)__builtin_ctzll(bits);
@@ -99,17 +129,15 @@ INLINE void restore(worker *w, unsigned t) {
 }
 
 /* What the job does with outcomes; nonzero: nothing more is wanted from this state. */
-static int search_stop(worker *w, unsigned t, uint64_t root, const change *c);
+static void search_stop(worker *w, unsigned t, const change *c);
 static int search_fault(worker *w, unsigned t);
 static int progress_stop(worker *w, uint64_t root);
 static int backward_stop(worker *w, uint64_t root);
 static int forward_stop(worker *w, unsigned t, uint64_t root);
 static int before_stop(worker *w, uint64_t root);
 
-INLINE int stopped(worker *w, unsigned t, uint64_t root, const change *c) {
+INLINE int stopped(worker *w, unsigned t, uint64_t root) {
   switch (w->e->job) {
-  case SEARCH:
-    return search_stop(w, t, root, c);
   case PROGRESS:
     return progress_stop(w, root);
   case BACKWARD:
@@ -171,9 +199,14 @@ static NOINLINE int run_thread(worker *w, unsigned t) {
     int kind = step(t, w->v, r);
     if (kind == R_STOP) {
       change c;
-      uint64_t root = successor(w, t, &c);
-      enough = stopped(w, t, root, &c);
-      undo(w, &c);
+      compare(w, t, &c);
+      if (likely(e->job == SEARCH)) {
+        search_stop(w, t, &c);
+      } else {
+        enough = stopped(w, t, intern_successor(w, &c));
+        undo_nodes(w, &c);
+      }
+      undo_words(w, &c);
     } else {
       restore(w, t);
       if (kind == R_FAULT)

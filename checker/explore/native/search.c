@@ -1,9 +1,10 @@
 /* The search: one layer of states after the other.
  *
- * Successors are not looked up at once: their lines of the table are fetched while the next
- * ones are computed, and they are inserted PENDING at a time.  (Holzmann: An improvement in
- * explicit-state model checking efficiency by batching, in the sense of: hide the memory's
- * latency behind other work.)  New states go to the order array in lots, so that states of
+ * Of a successor only the leaves are interned at once.  What is above, and the table of states,
+ * is done for PENDING successors at a time, level by level, in three rounds: fetch the cells,
+ * fetch the values that they promise, look.  So the latencies of memory overlap, which are most of the
+ * time of a large search (Chen, Ailamaki, Gibbons, Mowry: Improving hash join performance
+ * through prefetching, ICDE 2004: group prefetching).  New states go to the order array in lots, so that states of
  * one depth are consecutive whoever finds them.
  *
  * Which invariants count as broken in a state ("mask"): those that are broken in it; and, while
@@ -76,11 +77,22 @@ static void swap_carried(engine *e) {
 
 /* ------------------------------------------------------------------------- inserting */
 
+static void note(worker *w, uint64_t kind, uint64_t a, uint64_t b, uint64_t depth, goal what) {
+  if (!add_event(&w->events, kind, a, b, depth, what))
+    relaxed_store(&w->e->dead, 1);
+}
+
+/* The depth of the states being expanded. */
+static uint64_t depth_now(const engine *e) { return e->layers - 1; }
+
 /* Insert a pending successor that needs more than that; 1 if it is new. */
-static int insert_extra(worker *w, uint64_t root, uint64_t line, const extra *x) {
+static NOINLINE int insert_extra(worker *w, uint64_t root, uint64_t line, const extra *x) {
   engine *e = w->e;
   int new;
   uint64_t bits = x->broken;
+  for (uint64_t newly = x->newly; newly; newly &= newly - 1)
+    note(w, INVARIANT, (uint64_t)__builtin_ctzll(newly), x->path, depth_now(e) + 1,
+         (goal){x->source, x->thread, root});
   if (x->unseen == 0) {
     new = insert_root(&e->states, root, line);
   } else {
@@ -103,6 +115,43 @@ static int insert_extra(worker *w, uint64_t root, uint64_t line, const extra *x)
   return new;
 }
 
+#define GROUP 32 /* nodes whose memory is fetched at once */
+
+/* Intern some nodes of one level: while one's memory is on its way, the others. */
+INLINE void intern_items(worker *w, const item *item, unsigned n) {
+  tree *s = &w->e->tree;
+  uint64_t pair[GROUP], hash[GROUP];
+  uint32_t guessed[GROUP];
+  for (unsigned i = 0; i < n; i++) {
+    const uint32_t *number = w->pend[item[i].successor].number;
+    unsigned node = item[i].node;
+    pair[i] = pair_of(number[s->left[node]], number[s->right[node]]);
+    hash[i] = hash_words(&pair[i], 1);
+    fetch_cell(&s->tables[node], hash[i]);
+  }
+  for (unsigned i = 0; i < n; i++)
+    guessed[i] = guess(&s->tables[item[i].node], hash[i]);
+  for (unsigned i = 0; i < n; i++) {
+    unsigned node = item[i].node;
+    table *own = &s->tables[node];
+    uint32_t number = guessed[i];
+    if (unlikely(number == 0 || own->value[number] != pair[i]))
+      number = intern_hashed(own, &w->spare[node], &w->e->stop, &pair[i], 1, hash[i]);
+    w->pend[item[i].successor].number[node] = number;
+  }
+}
+
+/* Intern the inner nodes of all pending successors, level by level. */
+static void intern_pending(worker *w) {
+  for (unsigned level = 0; level < w->e->tree.levels; level++) {
+    unsigned n = w->items[level], i = 0;
+    for (; i + GROUP < n; i += GROUP)
+      intern_items(w, w->item[level] + i, GROUP);
+    intern_items(w, w->item[level] + i, n - i);
+    w->items[level] = 0;
+  }
+}
+
 static NOINLINE void insert_pending(worker *w) {
   engine *e = w->e;
   states *s = &e->states;
@@ -113,9 +162,16 @@ static NOINLINE void insert_pending(worker *w) {
     stand_still(e);
   if (unlikely(relaxed_load(&e->dead)))
     return;
+  intern_pending(w);
+  for (unsigned i = 0; i < w->pending; i++) {
+    uint64_t root = root_of(&e->tree, w->pend[i].number), hash = hash_root(root);
+    w->pend_root[i] = root;
+    w->pend_hash[i] = hash;
+    fetch_line(s, among(hash, s->lines));
+  }
   for (unsigned i = 0; i < w->pending; i++) {
     uint64_t root = w->pend_root[i], line = among(w->pend_hash[i], s->lines);
-    unsigned x = w->pend_extra[i];
+    uint32_t x = w->pend[i].extra;
     if (unlikely(x) ? insert_extra(w, root, line, &w->extra[x - 1]) : insert_root(s, root, line))
       w->fresh[fresh++] = root;
   }
@@ -126,52 +182,52 @@ static NOINLINE void insert_pending(worker *w) {
 
 /* -------------------------------------------------------------------------- outcomes */
 
-static void note(worker *w, uint64_t kind, uint64_t a, uint64_t b, uint64_t depth, goal what) {
-  if (!add_event(&w->events, kind, a, b, depth, what))
-    relaxed_store(&w->e->dead, 1);
-}
-
-/* The depth of the states being expanded. */
-static uint64_t depth_now(const engine *e) { return e->layers - 1; }
-
-static NOINLINE void newly_broken(worker *w, unsigned t, uint64_t root, uint64_t bits) {
-  const run *r = &w->run;
+/* A hash of the step just done: the thread, and the blocks on its way. */
+static NOINLINE uint64_t hash_step(const run *r, unsigned t) {
   uint32_t n = r->overflow ? PATH_CAP : r->npath;
   uint64_t hash = mix(t + ((uint64_t)r->npath << 32));
   for (uint32_t i = 0; i < n; i++)
     hash = mix(hash ^ (r->path[i] + 1) * 0x9e3779b97f4a7c15u);
-  for (; bits; bits &= bits - 1)
-    note(w, INVARIANT, (uint64_t)__builtin_ctzll(bits), hash, depth_now(w->e) + 1,
-         (goal){w->source, t, root});
+  return hash;
 }
 
-static int search_stop(worker *w, unsigned t, uint64_t root, const change *c) {
+static void search_stop(worker *w, unsigned t, const change *c) {
   engine *e = w->e;
-  unsigned i = w->pending++;
-  uint64_t hash = hash_root(root);
-  fetch_line(&e->states, among(hash, e->states.lines));
+  const tree *s = &e->tree;
+  unsigned at = w->pending++;
+  successor *p = &w->pend[at];
   w->transitions++;
-  w->pend_root[i] = root;
-  w->pend_hash[i] = hash;
-  w->pend_extra[i] = 0;
+  memcpy(p->number, w->number_of, sizeof p->number);
+  p->extra = 0;
+  for (unsigned i = 0; i < NODE_BITS; i++) {
+    uint64_t leaves = c->nodes[i] & s->leaf_nodes[i];
+    for (uint64_t inner = c->nodes[i] & ~s->leaf_nodes[i]; inner; inner &= inner - 1) {
+      unsigned node = i * 64 + (unsigned)__builtin_ctzll(inner), level = s->level[node];
+      w->item[level][w->items[level]++] = (item){(uint16_t)at, (uint16_t)node};
+    }
+    for (; leaves; leaves &= leaves - 1) {
+      unsigned leaf = i * 64 + (unsigned)__builtin_ctzll(leaves);
+      p->number[leaf] = intern_leaf(w, leaf);
+    }
+  }
   if (NINVARIANTS) {
-    uint64_t touched = 0, bad = w->broken, idle = 0;
+    uint64_t touched = 0, bad = w->broken, idle = 0, newly;
     for (unsigned k = 0; k < WORD_BITS; k++)
       touched |= c->words[k] & invariant_words[k];
     if (touched)
       bad = broken(w->v);
-    if (unlikely(bad & ~w->mask))
-      newly_broken(w, t, root, bad & ~w->mask);
+    newly = bad & ~w->mask;
     if (unlikely(e->mask_bits))
       idle = unseen(w->v) & e->mask_bits;
     if (unlikely(bad | idle)) {
-      w->extra[w->extras] = (extra){bad, idle, idle & w->mask};
-      w->pend_extra[i] = (uint8_t)++w->extras;
+      w->extra[w->extras] = (extra){bad,   idle,      idle & w->mask,
+                                    newly, newly ? hash_step(&w->run, t) : 0,
+                                    w->source, t};
+      p->extra = ++w->extras;
     }
   }
   if (w->pending == PENDING)
     insert_pending(w);
-  return 0;
 }
 
 static int search_fault(worker *w, unsigned t) {
@@ -197,6 +253,10 @@ static void at_rest(worker *w) {
 static void search_range(worker *w, range todo) {
   engine *e = w->e;
   for (uint64_t at = todo.begin; at < todo.end; at++) {
+    if (at + 6 < todo.end)
+      fetch_state(&e->tree, e->states.order[at + 6], 0);
+    if (at + 3 < todo.end)
+      fetch_state(&e->tree, e->states.order[at + 3], 1);
     load_state(w, e->states.order[at]);
     w->mask = w->broken = 0;
     if (unlikely(e->mask_bits)) {

@@ -37,6 +37,10 @@ typedef struct tree {
   uint16_t word[MAX_NODES], width[MAX_NODES];
   uint16_t leaf_of[NWORDS];
   uint64_t above[MAX_NODES][NODE_BITS]; /* a leaf, and the nodes on its way up */
+  uint64_t leaf_nodes[NODE_BITS];
+  unsigned levels;            /* of inner nodes */
+  uint16_t level[MAX_NODES];  /* of an inner node, from 0 for the lowest */
+  unsigned nodes_at[MAX_NODES]; /* how many of each level */
   table tables[MAX_NODES];
 } tree;
 
@@ -76,6 +80,21 @@ static void climb(tree *s, unsigned node, unsigned top) {
   climb(s, s->right[node], top);
 }
 
+/* Nodes of one level depend only on lower ones. */
+static void level_nodes(tree *s) {
+  unsigned height[MAX_NODES] = {0};
+  for (unsigned leaf = 0; leaf < s->leaves; leaf++)
+    set_bit(s->leaf_nodes, leaf);
+  for (unsigned node = s->leaves; node < s->nodes; node++) {
+    unsigned left = height[s->left[node]], right = height[s->right[node]];
+    height[node] = 1 + (left > right ? left : right);
+    s->level[node] = (uint16_t)(height[node] - 1);
+    s->nodes_at[height[node] - 1]++;
+    if (height[node] > s->levels)
+      s->levels = height[node];
+  }
+}
+
 static void plan_tree(tree *s) {
   unsigned first[NTHREADS + 2], part[MAX_LEAVES], whole[NTHREADS], n = 0;
   first[0] = 0;
@@ -97,6 +116,7 @@ static void plan_tree(tree *s) {
     s->all_roots = paired(s, whole, n);
   for (unsigned node = 0; node < s->nodes; node++)
     climb(s, node, node);
+  level_nodes(s);
 }
 
 /* ------------------------------------------------------------------------------ tables */
@@ -104,7 +124,7 @@ static void plan_tree(tree *s) {
 INLINE uint64_t hash_words(const uint64_t *word, unsigned width) {
   switch (width) {
   case 1:
-    return mix(word[0] + 0x9e3779b97f4a7c15u);
+    return mix_pair(word[0]);
   case 2:
     return mix(folded(word[0] ^ 0xa0761d6478bd642fu, word[1] ^ 0xe7037ed1a0b428dbu));
   case 3:
@@ -124,9 +144,9 @@ INLINE int same_words(const uint64_t *a, const uint64_t *b, unsigned width) {
   return different == 0;
 }
 
-INLINE uint32_t intern_words(table *own, uint32_t *spare, int *stop, const uint64_t *word,
-                             unsigned width) {
-  uint64_t hash = hash_words(word, width);
+/* Intern words whose hash is known. */
+INLINE uint32_t intern_hashed(table *own, uint32_t *spare, int *stop, const uint64_t *word,
+                              unsigned width, uint64_t hash) {
   uint32_t low = own->low, tag = (uint32_t)(hash >> 32) & ~low;
   uint32_t mine = 0;
   for (uint32_t at = (uint32_t)hash & low;; at = (at + 1) & low) {
@@ -151,6 +171,25 @@ INLINE uint32_t intern_words(table *own, uint32_t *spare, int *stop, const uint6
         same_words(own->value + (uint64_t)(seen & low) * width, word, width))
       return seen & low;
   }
+}
+
+INLINE uint32_t intern_words(table *own, uint32_t *spare, int *stop, const uint64_t *word,
+                             unsigned width) {
+  return intern_hashed(own, spare, stop, word, width, hash_words(word, width));
+}
+
+/* Fetch the cell where the search for a hash begins. */
+INLINE void fetch_cell(const table *own, uint64_t hash) {
+  __builtin_prefetch(&own->index[(uint32_t)hash & own->low]);
+}
+
+/* When it is there: the number that is probably the wanted one, or 0.  Fetches its value. */
+INLINE uint32_t guess(const table *own, uint64_t hash) {
+  uint32_t low = own->low, seen = __atomic_load_n(&own->index[(uint32_t)hash & low], __ATOMIC_ACQUIRE);
+  if ((seen ^ (uint32_t)(hash >> 32)) & ~low)
+    return 0;
+  __builtin_prefetch(own->value + (uint64_t)(seen & low) * own->width);
+  return seen & low;
 }
 
 /* The number of some words, new or known; sets `stop` when the table should grow.  The caller
@@ -179,10 +218,10 @@ static uint32_t find_words(const table *own, const uint64_t *word) {
   return 0;
 }
 
-/* Every worker may put one more value into each table after growth was asked for. */
+/* Every worker may put a lot of values into each table after growth was asked for. */
 static uint32_t least_cells(unsigned workers) {
   uint32_t cells = 256;
-  while (cells / 16 < workers + 2)
+  while (cells / 8 < (workers + 1) * PENDING)
     cells *= 2;
   return cells;
 }

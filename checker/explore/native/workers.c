@@ -21,9 +21,20 @@ typedef struct range {
   uint64_t begin, end;
 } range;
 
-typedef struct extra { /* what a pending successor needs beyond its root; see search.c */
+typedef struct successor { /* a successor that waits to be interned and inserted */
+  uint32_t number[MAX_NODES]; /* of its nodes, when they are known */
+  uint32_t extra;             /* 0, or 1 + the number of its extra */
+} successor;
+
+typedef struct extra { /* what some of them need besides; see search.c */
   uint64_t broken, unseen, carried;
+  uint64_t newly, path, source; /* invariants that the step breaks; hash of the step */
+  unsigned thread;
 } extra;
+
+typedef struct item { /* an inner node of a pending successor, to be interned */
+  uint16_t successor, node;
+} item;
 
 typedef struct root_set { /* roots with numbers; open addressing */
   uint64_t *key;
@@ -47,9 +58,11 @@ struct worker {
   uint64_t broken_bits;      /* of the states that this worker found in this layer */
   uint64_t seen_witnesses;
   unsigned pending;
-  uint64_t pend_root[PENDING], pend_hash[PENDING];
-  uint8_t pend_extra[PENDING]; /* 0, or 1 + the number of the extra */
   unsigned extras;
+  successor pend[PENDING];
+  uint64_t pend_root[PENDING], pend_hash[PENDING];
+  item *item[MAX_NODES];        /* of each level */
+  unsigned items[MAX_NODES];
   extra extra[PENDING];
   uint64_t fresh[PENDING];
   uint8_t *blocks, *strays, *broken_faults;
@@ -170,7 +183,7 @@ static void grow_one(engine *e, unsigned node) {
   unsigned n = 0;
   if (own->count < own->grow_at)
     return;
-  uint32_t last = cells - cells / 16; /* beyond that nobody may insert, whatever the limit */
+  uint32_t last = cells - cells / 8; /* beyond that nobody may insert, whatever the limit */
   if (last < own->count + 1 || allowed(e, (uint64_t)cells * 8)) {
     for (unsigned w = 0; w < e->workers; w++)
       if (e->worker[w].spare[node])

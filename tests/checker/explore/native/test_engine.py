@@ -576,7 +576,7 @@ def test_tables_that_grow(folder: Path, workers: int) -> None:
         engine.run(10_000)
         stats = engine.stats()
         assert stats[:5] == [16**4, 4 * 15 * 16**3, 0, 4 * 15 + 1, 0]
-        assert stats[10] > 10  # growths
+        assert stats[10] > 5  # growths
         roots = engine.roots()
         assert len(set(roots)) == len(roots) == 16**4
         assert len({engine.state(root) for root in roots[::7]}) == len(roots[::7])
