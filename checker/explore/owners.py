@@ -192,4 +192,3 @@ def required(expr: ir.Expr, exclusive: frozenset[int], allowed: Collection[int])
                         if var in exclusive and value in allowed:
                             return frozenset({(var, element)})
     return frozenset()
-
