@@ -23,13 +23,15 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 FLAGS = ("-std=gnu11", "-O1", "-fPIC", "-shared", "-pthread")
-KEPT = 200
+KEPT = 200  # objects in the cache
+_DAY = 86_400.0  # seconds
 _FOLDER = Path(__file__).parent
 _NAME = "model.c"
 
@@ -138,11 +140,12 @@ def cache_path() -> Path | None:
         return None
 
 
-def _distrust(folder: Path) -> str:
+def _distrust(folder: Path, top: Path | None = None) -> str:
     """Why a folder must not be loaded from ("" if it may be).
 
     It must be ours, and neither it nor any folder above it may be one in which somebody else
-    can replace entries (a folder above may let others add entries if it is sticky).
+    can replace entries (a folder above may let others add entries if it is sticky).  Folders
+    above ``top`` are trusted.
     """
     me = os.geteuid()
     for place in (folder, *folder.parents):
@@ -151,6 +154,8 @@ def _distrust(folder: Path) -> str:
             return f"{place} belongs to somebody else"
         if status.st_mode & 0o022 and (place == folder or not status.st_mode & stat.S_ISVTX):
             return f"others can write to {place}"
+        if place == top:
+            break
     return ""
 
 
@@ -195,11 +200,14 @@ def _cached(folder: Path, key: str) -> Path | None:
 
 
 def _prune(folder: Path) -> None:
-    """Forget the objects that were not used for longest, beyond :data:`KEPT`."""
+    """Forget the objects that were not used for longest, and what killed processes left."""
     with contextlib.suppress(OSError):
         entries = sorted(folder.glob("*.s[ou]*"), key=lambda path: path.stat().st_mtime)
         for path in entries[: max(0, len(entries) - 2 * KEPT)]:
             path.unlink(missing_ok=True)
+        for path in folder.glob("tmp-*"):
+            if time.time() - path.stat().st_mtime > _DAY:
+                shutil.rmtree(path, ignore_errors=True)
 
 
 def shared_object(

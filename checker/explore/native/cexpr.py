@@ -247,9 +247,9 @@ class CExpr:
     def value(self, expr: ir.Expr) -> str:
         """An expression's value, of the kind of its interval; an operand as it stands."""
         if not isinstance(expr, ir.Const):
-            low, high = self.span(expr)
-            if low == high and self.total(expr):
-                return constant(low)
+            first, last = self.span(expr)
+            if first == last and self.total(expr):
+                return constant(first)
         match expr:
             case ir.Const(value):
                 return constant(value)
@@ -273,10 +273,8 @@ class CExpr:
                 return f"({self.test(test)}?{first}:{second})"
             case ir.ListNext(ref, node):
                 check, base, low = self.list_base(ref)
-                found = (
-                    f"list_next({base},{ref.capacity},{self.raw(self.value(node), self.span(node), low)},"
-                    f"{constant(ref.empty - low)})"
-                )
+                raw = self.raw(self.value(node), self.span(node), low)
+                found = f"list_next({base},{ref.capacity},{raw},{constant(ref.empty - low)})"
                 value = f"({found}+{constant(low)})" if low else found
                 if kind_of(self.span(expr)) != "i":
                     raise InternalError("lists of such wide values are not supported")

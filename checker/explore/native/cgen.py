@@ -31,6 +31,7 @@ _DIAGNOSTICS = """\
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wtype-limits"
 #pragma GCC diagnostic ignored "-Wbool-operation"
+#pragma GCC diagnostic ignored "-Wsign-compare"
 #pragma GCC diagnostic ignored "-Wtautological-compare"
 #ifdef __clang__
 #pragma GCC diagnostic ignored "-Wparentheses-equality"

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from genfscheck.checker.explore.engine import Engine, Facts, Outcome, facts, fine_stops
 from genfscheck.checker.explore.interpret import State, StepResult
 from genfscheck.checker.explore.native.build import load_text
-from genfscheck.checker.explore.native.cgen import MAX_CHOICES, PATH_CAP, generate
+from genfscheck.checker.explore.native.cgen import MAX_CHOICES, generate
+from genfscheck.checker.explore.native.cthread import PATH_CAP
 from genfscheck.checker.explore.native.tables import Fault, NativeModel
 from genfscheck.checker.lang import ir
 

@@ -206,7 +206,7 @@ def instructions(chance: random.Random, count: int) -> ir.Program:
 def any_state(chance: random.Random, known: Facts, interpreter: Interpreter, stop: int) -> State:
     """Any values, of the locals those that the analysis of intervals thinks possible."""
     items = chance.sample(range(9), chance.randint(0, 4))
-    values = [(corner(chance, domain),) for domain in DOMAINS]
+    values: list[tuple[int, ...]] = [(corner(chance, domain),) for domain in DOMAINS]
     values += [tuple(corner(chance, DOMAINS[6]) for _ in range(3))]
     values += [(9, *items, *[9] * (5 - len(items))), (0,)]
     env = known.envs[0][stop]
