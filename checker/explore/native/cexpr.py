@@ -247,9 +247,9 @@ class CExpr:
     def value(self, expr: ir.Expr) -> str:
         """An expression's value, of the kind of its interval; an operand as it stands."""
         if not isinstance(expr, ir.Const):
-            first, last = self.span(expr)
-            if first == last and self.total(expr):
-                return constant(first)
+            low, high = self.span(expr)
+            if low == high and self.total(expr):
+                return constant(low)
         match expr:
             case ir.Const(value):
                 return constant(value)
@@ -275,10 +275,10 @@ class CExpr:
                 check, base, low = self.list_base(ref)
                 raw = self.raw(self.value(node), self.span(node), low)
                 found = f"list_next({base},{ref.capacity},{raw},{constant(ref.empty - low)})"
-                value = f"({found}+{constant(low)})" if low else found
+                code = f"({found}+{constant(low)})" if low else found
                 if kind_of(self.span(expr)) != "i":
                     raise InternalError("lists of such wide values are not supported")
-                return f"({{{check}{value};}})" if check else value
+                return f"({{{check}{code};}})" if check else code
             case ir.Param(name):
                 raise InternalError(f"parameter {name} has no value")
 

@@ -36,7 +36,11 @@ class Block(NamedTuple):
 
 
 class Site(NamedTuple):
-    """A race check at an instruction; ``code`` as in :class:`~..pygen.Checks`: 0, 1, 3 or 4."""
+    """A race check at an instruction; ``code`` as in :class:`~..pygen.Checks`: 0, 1, 3 or 4.
+
+    Codes 0 and 1 come from one evaluation and have consecutive numbers; the flag of the first
+    asks for both.
+    """
 
     thread: int
     node: int
