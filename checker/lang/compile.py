@@ -120,6 +120,41 @@ def compile_program(source: Source, spec: ProgramSpec) -> ir.Program:
     )
 
 
+def compile_routine(
+    source: Source,
+    name: str,
+    *,
+    parameters: Mapping[str, int] | None = None,
+    symbolic: Mapping[str, ir.CType] | None = None,
+    fixes: Iterable[str] = (),
+    properties: Iterable[str] = (),
+) -> ir.Program:
+    """Compile one routine by itself, for symbolic engines: a program of one thread.
+
+    The routine's arguments are locals of their own names that nothing assigns.  ``symbolic``
+    names constants of the model (parameters, or what is computed from them) that its code
+    reads as :class:`.ir.Param` of the given type; sizes of arrays and ranges of slots fold
+    as ever, from ``parameters``.  Raises ModelError or SpecError.
+    """
+    function = find(source, "routine", name)
+    chosen = dict(symbolic or {})
+    context = Context(
+        source, parameters or {}, frozenset(fixes), 1, frozenset(properties), chosen
+    )
+    for constant in chosen:
+        context.named(function.module, constant, function.node)
+    lowering = Statements(context, 0, "step")
+    lowering.run(function, lowering.enter(function, _open(context, lowering, function)), None)
+    lowering.emitter.emit(ir.End(), ir.Where(text=f"{name} ends"))
+    code, entry = lowering.emitter.finish()
+    thread = ir.Thread(name, 0, lowering.emitter.locals, code, entry)
+    setup = _compile_calls(context, 0, "setup", (), "setup", atomic=True)
+    return ir.Program(
+        name, list(context.shared), [thread], setup, [], [],
+        dict(sorted(context.parameters.items())), "", tuple(sorted(context.fixes)), source.digest,
+    )  # fmt: skip
+
+
 def property_names(source: Source) -> list[str]:
     """The names of all invariants and checks of a model."""
     names = {invariant_name(function) for function in source.functions("invariant")}
@@ -332,17 +367,23 @@ def _check_definition(context: Context, function: Function) -> None:
         return
     mode = {"atomic": "atomic", "setup": "atomic", "pure": "pure"}.get(function.kind, "step")
     lowering = Statements(context, 0, mode)  # type: ignore[arg-type]
+    values = _open(context, lowering, function)
+    if function.kind == "pure":
+        lowering._inline_pure(function, lowering.enter(function, values))
+        return
+    result = lowering.run(function, lowering.enter(function, values), None)
+    assert isinstance(result, Nothing) or result is not None
+
+
+def _open(context: Context, lowering: Statements, function: Function) -> dict[str, Value]:
+    """Arguments of which nothing is known."""
     lowering.frames.append(Frame(function.module, None, {}, (), ()))
     values = {
         argument.arg: _unknown(context, lowering, function, argument)
         for argument in function.node.args.args
     }
     lowering.frames.pop()
-    if function.kind == "pure":
-        lowering._inline_pure(function, lowering.enter(function, values))
-        return
-    result = lowering.run(function, lowering.enter(function, values), None)
-    assert isinstance(result, Nothing) or result is not None
+    return values
 
 
 def _unknown(

@@ -81,6 +81,8 @@ class Context:
     fixes: frozenset[str]
     nthreads: int
     properties: frozenset[str] | None = None
+    # Constants of the model that code reads as ir.Param, by name; sizes and ranges still fold.
+    symbolic: Mapping[str, ir.CType] = field(default_factory=dict)
     parameters: dict[str, int] = field(default_factory=dict)
     pools: dict[str, PoolInfo] = field(default_factory=dict)
     pool_of: dict[str, str] = field(default_factory=dict)
@@ -95,7 +97,7 @@ class Context:
     headers: dict[ast.stmt, str] = field(default_factory=dict)
     flows: dict[ast.expr, bool] = field(default_factory=dict)
     types: dict[ast.expr, tuple[Type, Options]] = field(default_factory=dict)
-    _constants: dict[tuple[str, str], object] = field(default_factory=dict)
+    _constants: dict[tuple[str, str, bool], object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._declare_pools()

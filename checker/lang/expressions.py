@@ -112,6 +112,7 @@ class Expressions:
         self.context = context
         self.thread = thread
         self.mode: Mode = mode
+        self.folding = False  # inside a constant that must have a value: a size, a range
         self.frames: list[Frame] = []
         self.emitter = Emitter(lambda var: context.shared[var].ghost)
 
@@ -462,7 +463,9 @@ class Expressions:
 
     def _definition(self, definition: Definition) -> Value:
         context = self.context
-        key = (definition.module.name, definition.name)
+        if definition.name in context.symbolic and not self.folding:
+            return Op(ir.Param(definition.name, context.symbolic[definition.name]), LITERAL)
+        key = (definition.module.name, definition.name, self.folding)
         cache = context._constants
         if key in cache:
             return cache[key]  # type: ignore[return-value]
@@ -765,6 +768,7 @@ def evaluate_constant(context: Context, module: Module, node: ast.expr) -> int:
     from .calls import Calls
 
     lowering = Calls(context, None, "pure")
+    lowering.folding = True
     frame = Frame(module, None, {}, (), ())
     frame.statement = ast.copy_location(ast.Pass(), node)
     lowering.frames.append(frame)

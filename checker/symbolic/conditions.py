@@ -1,0 +1,473 @@
+"""Verification conditions of a routine: what has to hold, as formulas of z3.
+
+The graph is executed forward, once, joining states where control joins; a loop is cut at its
+head, where everything that it changes becomes arbitrary but for its invariant (Floyd 1967;
+Barnett and Leino, "Weakest-precondition of unstructured programs", 2005).  So the formulas
+speak of every number of rounds, and their number is linear in the size of the graph.
+
+An :class:`Obligation` is one thing to prove: nothing is proved here.  Shared variables are
+volatile (every read gives any value of the type, since other threads run) unless the
+:class:`Frame` lists them as ``tracked`` (nobody else changes them).  ``Wait`` is assumed,
+``Check`` is an obligation; behind an assertion of the program (``kassert``, ``panic``) it is
+assumed, because the program stops otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import z3
+
+from ..lang import ir
+from .flow import Flow, Loop, analyse
+from .state import EXACT, INDEX, Key, Names, State, View, from_bits, merge
+from .terms import DoubtKind, Term, binary, compare, constant, convert, fresh, select, unary
+
+Formula: TypeAlias = Callable[[View], z3.BoolRef]
+ASSERTIONS = ("kassert", "panic")
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Something to prove at the statement that cites ``line`` first of its lines."""
+
+    name: str
+    line: int
+    formula: Formula
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a proof adds to a routine.
+
+    ``invariants``: of the loop whose head cites this line.  ``cuts``: proved at a statement,
+    where everything else is forgotten: what follows rests on the cut alone.  ``claims``: what is to be proved
+    at statements.  ``given``: what defines the constants that the proof watches, at a line.
+    ``hints``: assumed for the obligations of one line only (they may only choose which
+    element an arbitrary watched constant stands for).  ``tracked``: shared variables that no
+    other thread changes.  ``stable``: bits of a shared variable's elements that nobody
+    changes; the routine's own stores must keep them.  ``lengths``: of local arrays whose
+    length is a value.  ``smashed``: local arrays of which a store makes all contents
+    arbitrary (somebody else fills them).  ``reads``: what is known of every value read from
+    a shared variable.
+    """
+
+    invariants: Mapping[int, Formula] = field(default_factory=dict)
+    cuts: Mapping[int, Formula] = field(default_factory=dict)
+    claims: tuple[Claim, ...] = ()
+    given: Mapping[int, Formula] = field(default_factory=dict)
+    hints: Mapping[int, Formula] = field(default_factory=dict)
+    tracked: frozenset[str] = frozenset()
+    stable: Mapping[str, int] = field(default_factory=dict)
+    lengths: Mapping[str, Callable[[View], z3.BitVecRef]] = field(default_factory=dict)
+    smashed: frozenset[str] = frozenset()
+    reads: Mapping[str, Callable[[Term], z3.BoolRef]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Obligation:
+    """``reach`` implies ``goal``.
+
+    ``kind``: a kind of doubt about arithmetic (:data:`.terms.DoubtKind`), ``index``,
+    ``stable``, ``check``, ``claim``, ``cut``, ``invariant`` (holds on entry), ``induction`` (is
+    kept).  ``name``: the check's, claim's or array's.  ``file`` is the model's.  A
+    counterexample to one behind a cut or a loop may start where no execution gets.
+    """
+
+    kind: str
+    name: str
+    lines: tuple[int, ...]
+    text: str
+    file: str
+    node: int
+    reach: z3.BoolRef
+    goal: z3.BoolRef
+
+    @property
+    def line(self) -> int:
+        return self.lines[0] if self.lines else 0
+
+
+@dataclass(slots=True)
+class Conditions:
+    """The obligations of a routine, what holds of its constants, and its inputs by name."""
+
+    obligations: list[Obligation]
+    facts: list[z3.BoolRef]
+    inputs: dict[str, Term]
+    parameters: dict[str, Term]
+    entry: View
+    reads: list[tuple[str, Term]]
+
+
+class Execution:
+    """One execution of a routine's graph."""
+
+    def __init__(self, program: ir.Program, frame: Frame) -> None:
+        self.program, self.frame = program, frame
+        (self.thread,) = program.threads
+        self.flow: Flow = analyse(self.thread)
+        self.names = Names.of(program, self.thread)
+        self.obligations: list[Obligation] = []
+        self.facts: list[z3.BoolRef] = []
+        self.parameters: dict[str, Term] = {}
+        self.inputs: dict[str, Term] = {}
+        self.counter = 0
+        # For executing a model's values: arguments by number, reads by name and by node.
+        self.local_inputs: dict[int, Term] = {}
+        self.reads: list[tuple[str, Term]] = []
+        self.node_reads: dict[int, list[Term]] = {}
+        self.stable = {program.shared[n].name: z3.Array(
+            f"stable.{program.shared[n].name}", z3.BitVecSort(INDEX),
+            z3.BitVecSort(program.shared[n].domain.ctype.bits))
+            for n in range(len(program.shared)) if program.shared[n].name in frame.stable}
+        # The point being executed.
+        self.node = 0
+        self.reach: z3.BoolRef = z3.BoolVal(True)
+        self.state = State()
+        self.guards: list[z3.BoolRef] = []
+        self.placed: set[tuple[str, int]] = set()
+        self.loop_writes = {head: self._writes(loop) for head, loop in self.flow.loops.items()}
+        for expr in self._all_expressions():
+            if isinstance(expr, ir.Param) and expr.name not in self.parameters:
+                self.parameters[expr.name] = fresh(f"param.{expr.name}", expr.ctype)
+
+    def _all_expressions(self) -> Iterable[ir.Expr]:
+        for instr in self.thread.code:
+            for root in ir.action_reads(instr.action):
+                yield from ir.walk(root)
+
+    # ------------------------------------------------------------------ execution
+
+    def run(self) -> Conditions:
+        """Execute everything.  Raises ValueError where the frame does not fit the routine."""
+        incoming: dict[int, list[tuple[z3.BoolRef, State]]] = {
+            self.thread.entry: [(z3.BoolVal(True), self._initial())]
+        }
+        entry = self.view(incoming[self.thread.entry][0][1])
+        for node in self.flow.order:
+            if node not in incoming:
+                continue
+            self.node = node
+            self.reach, self.state = merge(incoming.pop(node))
+            if node in self.flow.loops:
+                self._cut(self.flow.loops[node])
+            self._place()
+            for target, condition in self._step(self.thread.code[node]):
+                if (node, target) in self.flow.back:
+                    self._kept(target, condition)
+                else:
+                    incoming.setdefault(target, []).append((condition, self.state))
+        self._check_frame()
+        return Conditions(self.obligations, self.facts, self.inputs, self.parameters, entry,
+                          self.reads)
+
+    def view(self, state: State, within: Iterable[Key] = ()) -> View:
+        return View(self.names, state, self.parameters, within)
+
+    def _new(self, name: str, ctype: ir.CType) -> Term:
+        self.counter += 1
+        return fresh(f"{name}!{self.counter}", ctype)
+
+    def _initial(self) -> State:
+        """Locals that nothing assigns before they are read are the routine's arguments."""
+        state = State()
+        for number, var in enumerate(self.thread.locals):
+            key = ("local", number)
+            if var.is_array:
+                state.arrays[key] = self._array(f"{var.name}#{number}", var.domain.ctype)
+            else:
+                term = fresh(f"{var.name}#{number}", var.domain.ctype)
+                state.scalars[key] = term
+                self.inputs.setdefault(var.name, term)
+                self.local_inputs[number] = term
+                self._typed(term, var.domain)
+        for number, shared in enumerate(self.program.shared):
+            if shared.name in self.frame.tracked:
+                key = ("shared", number)
+                if shared.length == 1:
+                    state.scalars[key] = fresh(shared.name, shared.domain.ctype)
+                    self.inputs[shared.name] = state.scalars[key]
+                    self._typed(state.scalars[key], shared.domain)
+                else:
+                    state.arrays[key] = self._array(shared.name, shared.domain.ctype)
+        return state
+
+    def _array(self, name: str, ctype: ir.CType) -> z3.ArrayRef:
+        return z3.Array(name, z3.BitVecSort(INDEX), z3.BitVecSort(ctype.bits))
+
+    def _typed(self, term: Term, domain: ir.Domain) -> None:
+        """What the type alone says: integers are anything of their C type."""
+        if domain.kind != "int" and domain.kind != "bool":
+            self.facts.append(compare(">=", term, constant(domain.low, ir.INT32)))
+            self.facts.append(compare("<=", term, constant(domain.high, ir.INT32)))
+
+    def _step(self, instr: ir.Instr) -> list[tuple[int, z3.BoolRef]]:
+        match instr.action:
+            case ir.Assign(target, value):
+                self._assign(target, self.eval(value))
+            case ir.Branch(test, other):
+                truth = self.eval(test).truth()
+                return [(instr.next, z3.And(self.reach, truth)),
+                        (other, z3.And(self.reach, z3.Not(truth)))]
+            case ir.Choose(target, count, label):
+                limit = self.eval(count)
+                chosen = self._read(label, self._new(label, ir.INT32))
+                self.reach = z3.And(self.reach, compare(">=", chosen, constant(0, ir.INT32)),
+                                    compare("<", chosen, limit))
+                self._assign(target, chosen)
+            case ir.Wait(guard):
+                self.reach = z3.And(self.reach, self.eval(guard).truth())
+            case ir.Check(test, name, message):
+                truth = self.eval(test).truth()
+                self._oblige("check", name, truth, message)
+                if name in ASSERTIONS:
+                    self.reach = z3.And(self.reach, truth)
+                if test == ir.Const(0):
+                    return []
+            case ir.End():
+                return []
+        return [(instr.next, self.reach)]
+
+    # ---------------------------------------------------------------- expressions
+
+    def eval(self, expr: ir.Expr) -> Term:
+        """The value of an expression here; doubts about it become obligations."""
+        match expr:
+            case ir.Const(value, ctype):
+                return constant(value, ctype)
+            case ir.Param(name):
+                return self.parameters[name]
+            case ir.Local(var, None):
+                return self.state.scalars["local", var]
+            case ir.Local(var, index):
+                return self._read_element(var, self.eval(index))
+            case ir.Shared(var, index):
+                return self._read_shared(var, self.eval(index))
+            case ir.Unary(op, operand, ctype):
+                return unary(op, self.eval(operand), ctype, self._doubt)
+            case ir.Binary("and" | "or" as op, left, right):
+                one = self.eval(left)
+                first = one.truth()
+                with_guard = first if op == "and" else z3.Not(first)
+                two = self._guarded(with_guard, right)
+                return binary(op, one, two, ir.BOOL)
+            case ir.Binary(op, left, right, ctype):
+                return binary(op, self.eval(left), self.eval(right), ctype, self._doubt)
+            case ir.Cond(test, then, other):
+                truth = self.eval(test).truth()
+                return select(truth, self._guarded(truth, then),
+                              self._guarded(z3.Not(truth), other))
+            case ir.ListNext(ref):
+                var = self.program.shared[ref.var]
+                term = self._new(f"next.{var.name}", var.domain.ctype)
+                self._typed(term, var.domain)
+                return self._read(f"next.{var.name}", term)
+
+        raise AssertionError(expr)
+
+    def _guarded(self, guard: z3.BoolRef, expr: ir.Expr) -> Term:
+        self.guards.append(guard)
+        try:
+            return self.eval(expr)
+        finally:
+            self.guards.pop()
+
+    def _doubt(self, kind: DoubtKind, goal: z3.BoolRef) -> None:
+        self._oblige(kind, "", goal)
+
+    def _read_element(self, var: int, index: Term) -> Term:
+        self._inside(var, index)
+        bits = z3.Select(self.state.arrays["local", var], index.at(INDEX))
+        term = from_bits(bits, self.thread.locals[var].domain.ctype)
+        self._typed(term, self.thread.locals[var].domain)
+        return self._read(self.thread.locals[var].name, term)
+
+    def _read(self, name: str, term: Term) -> Term:
+        self.reads.append((name, term))
+        self.node_reads.setdefault(self.node, []).append(term)
+        return term
+
+    def _read_shared(self, var: int, index: Term) -> Term:
+        shared = self.program.shared[var]
+        key = ("shared", var)
+        if key in self.state.scalars:
+            return self._read(shared.name, self.state.scalars[key])
+        if key in self.state.arrays:
+            bits = z3.Select(self.state.arrays[key], index.at(INDEX))
+            term = from_bits(bits, shared.domain.ctype)
+        else:
+            term = self._new(shared.name, shared.domain.ctype)
+        if shared.name in self.stable:
+            kept = z3.Select(self.stable[shared.name], index.at(INDEX))
+            mask = z3.BitVecVal(self.frame.stable[shared.name], shared.domain.ctype.bits)
+            self.facts.append(term.at(shared.domain.ctype.bits) & mask == kept & mask)
+        self._typed(term, shared.domain)
+        if shared.name in self.frame.reads:
+            self.facts.append(self.frame.reads[shared.name](term))
+        return self._read(shared.name, term)
+
+    # --------------------------------------------------------------------- stores
+
+    def _assign(self, target: ir.Local | ir.Shared, value: Term) -> None:
+        kind = "local" if isinstance(target, ir.Local) else "shared"
+        key = (kind, target.var)
+        ctype = self.names.types[key]
+        index = Term(z3.BitVecVal(0, INDEX), ir.INT32)
+        if target.index is not None:
+            index = self.eval(target.index)
+        stored = convert(value, ctype, self._doubt)
+        if kind == "shared":
+            name = self.program.shared[target.var].name
+            if name in self.stable:
+                mask = z3.BitVecVal(self.frame.stable[name], ctype.bits)
+                kept = z3.Select(self.stable[name], index.at(INDEX))
+                self._oblige("stable", name, stored.at(ctype.bits) & mask == kept & mask)
+            if name not in self.frame.tracked:
+                return
+        self.state = self.state.copy()
+        if key in self.state.scalars:
+            self.state.scalars[key] = stored
+            return
+        if kind == "local":
+            name = self.thread.locals[target.var].name
+            self._inside(target.var, index)
+            if name in self.frame.smashed:
+                self.counter += 1
+                self.state.arrays[key] = self._array(f"{name}!{self.counter}", ctype)
+                return
+        array = self.state.arrays[key]
+        self.state.arrays[key] = z3.Store(array, index.at(INDEX), stored.at(ctype.bits))
+
+    def _inside(self, var: int, index: Term) -> None:
+        """The index is one of the local array's."""
+        local = self.thread.locals[var]
+        if local.name in self.frame.lengths:
+            length = self.frame.lengths[local.name](self.view(self.state))
+        else:
+            length = constant(local.length, ir.INT32).at(EXACT)
+        position = index.at(EXACT)
+        self._oblige("index", local.name, z3.And(position >= 0, position < length))
+
+    # ----------------------------------------------------------------- obligations
+
+    def _oblige(self, kind: str, name: str, goal: z3.BoolRef, text: str = "") -> None:
+        where = self.thread.code[self.node].where
+        reach = z3.And(self.reach, *self.guards)
+        for line in where.lines[:1]:
+            if line in self.frame.hints and kind == "check" and name in ASSERTIONS:
+                reach = z3.And(reach, self.frame.hints[line](self.view(self.state)))
+        self.obligations.append(
+            Obligation(kind, name, where.lines, text or where.text, where.file, self.node, reach,
+                       goal)
+        )
+
+    def _place(self) -> None:
+        """Claims and definitions that belong to the statement that begins here."""
+        instr = self.thread.code[self.node]
+        if not (isinstance(instr.action, ir.Nop) and instr.action.cites and instr.where.lines):
+            return
+        line = instr.where.lines[0]
+        for claim in self.frame.claims:
+            if claim.line == line:
+                self.placed.add((claim.name, line))
+                for part in _conjuncts(claim.formula(self.view(self.state))):
+                    self._oblige("claim", claim.name, part)
+        if line in self.frame.cuts:
+            self._forget(line)
+        if line in self.frame.given:
+            self.placed.add(("given", line))
+            self.reach = z3.And(self.reach, self.frame.given[line](self.view(self.state)))
+
+    def _forget(self, line: int) -> None:
+        """Prove the cut, and go on from a state of which only the cut is known."""
+        self.placed.add(("cut", line))
+        for number, part in enumerate(_conjuncts(self.frame.cuts[line](self.view(self.state)))):
+            self._oblige("cut", f"{line}.{number}", part)
+        self._havoc(frozenset(self.state.scalars) | frozenset(self.state.arrays))
+        self.reach = self.frame.cuts[line](self.view(self.state))
+
+    def claim_goals(
+        self, node: int, obligation: Obligation, view: View
+    ) -> list[z3.BoolRef]:
+        """What the frame claims at a node, of a state given by names."""
+        line = self.thread.code[node].where.lines[0]
+        found = [part for claim in self.frame.claims
+                 if claim.line == line and claim.name == obligation.name
+                 for part in _conjuncts(claim.formula(view))]
+        if obligation.kind == "cut" and line in self.frame.cuts:
+            found += _conjuncts(self.frame.cuts[line](view))
+        return found
+
+    def _check_frame(self) -> None:
+        wanted = {(claim.name, claim.line) for claim in self.frame.claims}
+        wanted |= {("given", line) for line in self.frame.given}
+        wanted |= {("cut", line) for line in self.frame.cuts}
+        missing = wanted - self.placed
+        if missing:
+            raise ValueError(f"no statement begins at the line of {sorted(missing)}")
+        heads = {self._line(head) for head in self.flow.loops}
+        for line in self.frame.invariants:
+            if line not in heads:
+                raise ValueError(f"no loop is at line {line}")
+
+    def _line(self, head: int) -> int:
+        lines = self.thread.code[head].where.lines
+        return lines[0] if lines else 0
+
+    # ----------------------------------------------------------------------- loops
+
+    def _writes(self, loop: Loop) -> frozenset[Key]:
+        written: set[Key] = set()
+        for node in loop.nodes:
+            match self.thread.code[node].action:
+                case ir.Assign(target, _) | ir.Choose(target, _, _):
+                    kind = "local" if isinstance(target, ir.Local) else "shared"
+                    written.add((kind, target.var))
+        return frozenset(written)
+
+    def _invariant(self, head: int) -> z3.BoolRef:
+        formula = self.frame.invariants.get(self._line(head))
+        if formula is None:
+            return z3.BoolVal(True)
+        return formula(self.view(self.state, self.loop_writes[head]))
+
+    def _cut(self, loop: Loop) -> None:
+        for number, part in enumerate(_conjuncts(self._invariant(loop.head))):
+            self._oblige("invariant", f"{self._line(loop.head)}.{number}", part)
+        self._havoc(self.loop_writes[loop.head])
+        self.reach = z3.And(self.reach, self._invariant(loop.head))
+
+    def _kept(self, head: int, condition: z3.BoolRef) -> None:
+        saved, self.reach = self.reach, condition
+        for number, part in enumerate(_conjuncts(self._invariant(head))):
+            self._oblige("induction", f"{self._line(head)}.{number}", part)
+        self.reach = saved
+
+    def _havoc(self, keys: frozenset[Key]) -> None:
+        """Make variables arbitrary."""
+        self.state = self.state.copy()
+        for key in sorted(keys):
+            kind, number = key
+            var = self.thread.locals[number] if kind == "local" else self.program.shared[number]
+            if key in self.state.scalars:
+                term = self._new(var.name, var.domain.ctype)
+                self._typed(term, var.domain)
+                self.state.scalars[key] = term
+            elif key in self.state.arrays:
+                self.counter += 1
+                self.state.arrays[key] = self._array(
+                    f"{var.name}!{self.counter}", var.domain.ctype
+                )
+
+
+def _conjuncts(formula: z3.BoolRef) -> list[z3.BoolRef]:
+    parts = list(formula.children()) if z3.is_and(formula) else [formula]
+    return [part for part in parts if not z3.is_true(part)]
+
+
+def conditions(program: ir.Program, frame: Frame) -> Conditions:
+    """The obligations of a compiled routine (:func:`..lang.compile.compile_routine`)."""
+    return Execution(program, frame).run()

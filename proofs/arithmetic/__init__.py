@@ -1,0 +1,1 @@
+"""The arithmetic of offsets, counts and sizes, at the full widths of C."""

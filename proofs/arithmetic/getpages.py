@@ -1,0 +1,451 @@
+"""genfs_getpages (94-696): the window, its array, the tail, the read loop, the hole's pages.
+
+One execution of the whole routine, with every flag, size and offset open.  At 402, where the
+I/O begins, it is cut: what follows rests on :func:`at_402`, which is proved there, alone.
+"""
+
+from __future__ import annotations
+
+import z3
+
+from ...checker.symbolic.conditions import Claim, Frame
+from ...checker.symbolic.state import View, exact
+from .common import (
+    BUFFERS,
+    FILE_MAX,
+    REQUEST_MAX,
+    SECTOR_MAX,
+    SIZES_READ,
+    WATCH,
+    aligned,
+    between,
+    block,
+    fake,
+    not_negative,
+    page,
+    page_of,
+    pages,
+    sizes,
+    within_files,
+)
+
+ZERO, ONE = exact(0), exact(1)
+WINDOW_MAX = REQUEST_MAX + (1 << 18)  # a request, and less than a block on either side
+
+
+# ------------------------------------------------------------------ what is assumed
+
+
+def entry(view: View) -> z3.BoolRef:
+    """What the entry assertions (165-167) and the types allow; nothing is watched yet."""
+    return z3.And(
+        sizes(view),
+        *start_of_watch(view),
+    )
+
+
+def start_of_watch(view: View) -> list[z3.BoolRef]:
+    """Nothing was done to the watched byte yet; its block is somewhere on disk, or a hole."""
+    names = ("transferred", "reads", "zeroes", "asked")
+    return [*(view[f"watch.{name}"] == ZERO for name in names),
+            between(-1, view["watch.blkno"], 2 * SECTOR_MAX)]
+
+
+def callers(view: View) -> z3.BoolRef:
+    """What callers of VOP_GETPAGES guarantee beyond the assertions (KERNEL.md, section 3)."""
+    return z3.And(
+        between(ZERO, view["a_centeridx"], view["a_count"] - ONE),
+        pages(view, view["a_count"]) <= exact(REQUEST_MAX),
+        view["a_offset"] <= exact(FILE_MAX),
+    )
+
+
+# ------------------------------------------------------------------------ the window
+
+
+def limits(view: View) -> list[z3.BoolRef]:
+    """What stays true of the request from 173 on."""
+    origin = view["_getpages.origoffset"]
+    return [
+        sizes(view),
+        pages(view, view["a_count"]) <= exact(REQUEST_MAX),
+        between(ZERO, view["a_centeridx"], view["a_count"] - ONE),
+        between(ZERO, origin, exact(FILE_MAX)), aligned(origin, page(view)),
+        between(ZERO, view["_getpages.diskeof"], exact(FILE_MAX) + block(view)),
+        *start_of_watch(view),
+    ]  # fmt: skip
+
+
+def legal(view: View) -> list[z3.BoolRef]:
+    """The request starts before the end of the legal pages."""
+    memeof = view["_getpages.memeof"]
+    return [view["_getpages.origoffset"] < memeof,
+            memeof <= exact(FILE_MAX + REQUEST_MAX) + block(view)]
+
+
+def at_266(view: View) -> z3.BoolRef:
+    """Where the window is computed: all that matters of what came before."""
+    return z3.And(
+        *limits(view), *legal(view),
+        view["_getpages.fs_bshift"] == view["FS_BSHIFT"],
+        ONE <= view["_getpages.orignpages"], view["_getpages.orignpages"] == view["a_count"],
+    )  # fmt: skip
+
+
+def counted(view: View) -> list[z3.BoolRef]:
+    """268-270: at least one page and no more than were asked for."""
+    count = view["_getpages.orignpages"]
+    return [ONE <= count, count <= view["a_count"], view["_getpages.npages"] == count]
+
+
+def request(view: View) -> list[z3.BoolRef]:
+    """268: no page past the last legal one, and none fewer than that needs."""
+    origin, count = view["_getpages.origoffset"], view["_getpages.orignpages"]
+    memeof = view["_getpages.memeof"]
+    beyond = origin + pages(view, count)
+    return [beyond - page(view) < memeof, z3.Or(count == view["a_count"], memeof <= beyond)]
+
+
+def at_271(view: View) -> z3.BoolRef:
+    """Where the request is known."""
+    return z3.And(
+        *limits(view), *legal(view), *counted(view), *request(view),
+        view["_getpages.fs_bshift"] == view["FS_BSHIFT"],
+        view["_getpages.fs_bsize"] == block(view),
+    )  # fmt: skip
+
+
+def window(view: View) -> list[z3.BoolRef]:
+    """271-274: whole blocks around the request, cut at the last legal page."""
+    start, end = view["_getpages.startoffset"], view["_getpages.endoffset"]
+    origin, count = view["_getpages.origoffset"], view["_getpages.orignpages"]
+    last = origin + pages(view, count)
+    return [
+        ZERO <= start, start <= origin,
+        origin - start < block(view), aligned(start, block(view)), aligned(start, page(view)),
+        aligned(end, page(view)), last <= end,
+        # Less than a block beyond, or less than a page where pages are larger.
+        z3.Or(end - last < block(view), end - last < page(view)),
+    ]  # fmt: skip
+
+
+def legal_window(view: View) -> z3.BoolRef:
+    """274: the last page of the window is legal; and it is a whole block's, or the last."""
+    end, memeof = view["_getpages.endoffset"], view["_getpages.memeof"]
+    return z3.And(
+        end - page(view) < memeof, z3.Or(memeof <= end, aligned(end, block(view)))
+    )
+
+
+def at_275(view: View) -> z3.BoolRef:
+    """Where the window is known."""
+    return z3.And(*limits(view), *counted(view), *window(view))
+
+
+def array(view: View) -> list[z3.BoolRef]:
+    """275-278: the array has a slot for each page of the window, the request at ``ridx``."""
+    start, end = view["_getpages.startoffset"], view["_getpages.endoffset"]
+    size, ridx = view["_getpages.pgs_size"], view["_getpages.ridx"]
+    return [
+        pages(view, ridx) == view["_getpages.origoffset"] - start,
+        size & exact(7) == ZERO,
+        pages(view, size >> 3) == end - start,
+        ZERO <= ridx, ridx + view["_getpages.orignpages"] <= size >> 3,
+    ]  # fmt: skip
+
+
+def at_279(view: View) -> z3.BoolRef:
+    """Where the array's size is known."""
+    return z3.And(*limits(view), *counted(view), *window(view), *array(view))
+
+
+def slots(view: View) -> z3.BitVecRef:
+    """The slots of the array."""
+    return view["_getpages.pgs_size"] >> 3
+
+
+# ---------------------------------------------------------------------------- the I/O
+
+
+def io_facts(view: View) -> list[z3.BoolRef]:
+    """What stays true of the window during the I/O."""
+    npages, start = view["_getpages.npages"], view["_getpages.startoffset"]
+    return [
+        sizes(view),
+        ONE <= npages, pages(view, npages) <= exact(WINDOW_MAX),
+        view["_getpages.pgs_size"] == npages << 3,
+        aligned(start, page(view)), aligned(start, block(view)),
+        ZERO <= start, start <= exact(FILE_MAX),
+        # (where the window starts, a legal page or an earlier one of its block is)
+        between(ZERO, view["_getpages.diskeof"], exact(FILE_MAX) + block(view)),
+        ZERO <= view["_getpages.ridx"], ONE <= view["_getpages.orignpages"],
+        view["_getpages.orignpages"] <= view["a_count"],
+        view["_getpages.ridx"] + view["_getpages.orignpages"] <= npages,
+        between(-1, view["watch.blkno"], 2 * SECTOR_MAX),
+    ]  # fmt: skip
+
+
+def at_402(view: View) -> z3.BoolRef:
+    """Where the I/O begins."""
+    return z3.And(*io_facts(view), *start_of_watch(view))
+
+
+def watched(view: View) -> list[z3.BoolRef]:
+    """The watched byte is any byte of the window; what it is called in the file."""
+    position = view["watch.position"]
+    return [
+        ZERO <= position, position < pages(view, view["_getpages.npages"]),
+        view["watch.file"] == view["_getpages.startoffset"] + position,
+    ]
+
+
+def new(view: View) -> z3.BoolRef:
+    """Is the watched byte's page new (FAKE)?"""
+    return fake(view, page_of(view, view["watch.position"]))
+
+
+def untouched(view: View) -> z3.BoolRef:
+    """Nothing was done to the watched byte."""
+    return z3.And(view["watch.reads"] == ZERO, view["watch.zeroes"] == ZERO)
+
+
+def zeroed(view: View) -> z3.BoolRef:
+    """It was zeroed, once, if its page is new; otherwise nothing was done."""
+    once = z3.And(view["watch.reads"] == ZERO, view["watch.zeroes"] == ONE)
+    return z3.If(new(view), once, untouched(view))
+
+
+def filled(view: View) -> z3.BoolRef:
+    """It was read or zeroed, once, if its page is new; otherwise nothing was done."""
+    reads, zeroes = view["watch.reads"], view["watch.zeroes"]
+    once = z3.Or(z3.And(reads == ONE, zeroes == ZERO), z3.And(reads == ZERO, zeroes == ONE))
+    return z3.If(new(view), once, untouched(view))
+
+
+def on_disk(view: View) -> list[z3.BoolRef]:
+    """402-403: the window's bytes, and those of them before the end of the file on disk."""
+    total, below = view["_io.totalbytes"], view["_io.bytes_"]
+    start, eof = view["_getpages.startoffset"], view["_getpages.diskeof"]
+    return [
+        total == pages(view, view["_getpages.npages"]),
+        below == z3.If(eof < start, ZERO, z3.If(eof - start < total, eof - start, total)),
+        view["watch.window"] == total,
+    ]
+
+
+def at_434(view: View) -> z3.BoolRef:
+    """Where the tail begins: it is what the disk does not hold."""
+    return z3.And(
+        *io_facts(view), *watched(view), *on_disk(view), *start_of_io(view),
+        view["_io.tailstart"] == view["_io.bytes_"],
+        view["_io.tailbytes"] == view["_io.totalbytes"] - view["_io.bytes_"],
+    )  # fmt: skip
+
+
+def start_of_io(view: View) -> list[z3.BoolRef]:
+    """The master buffer (413) is set up, and nothing else was done."""
+    names = ("transferred", "reads", "zeroes")
+    return [*(view[f"watch.{name}"] == ZERO for name in names), *master(view)]
+
+
+def tail(view: View) -> z3.BoolRef:
+    """434: so far everything from the end on disk to ``tailstart`` was zeroed, nothing else."""
+    start, left = view["_io.tailstart"], view["_io.tailbytes"]
+    position = view["watch.position"]
+    done = z3.And(view["_io.bytes_"] <= position, position < start)
+    return z3.And(
+        start + left == view["_io.totalbytes"],
+        view["_io.bytes_"] <= start,
+        z3.Or(start == view["_io.bytes_"], aligned(start, page(view))),
+        z3.If(done, zeroed(view), untouched(view)),
+        ZERO <= left,
+    )
+
+
+def progress(view: View, left: z3.BitVecRef) -> list[z3.BoolRef]:
+    """What the read loop has done when ``left`` bytes are to do."""
+    offset, start = view["_read_loop.offset"], view["_getpages.startoffset"]
+    done, position = offset - start, view["watch.position"]
+    mid_page = z3.Not(aligned(offset, page(view)))
+    return [
+        done + left == view["_io.bytes_"],
+        ZERO <= done, ZERO <= left,
+        z3.Implies(left > ZERO, aligned(offset, exact(1) << view["DEV_BSHIFT"])),
+        # Inside a page only if the page is new (of which the watched one is an example).
+        z3.Implies(
+            z3.And(left > ZERO, mid_page, page_of(view, position) == page_of(view, done)),
+            new(view),
+        ),
+        view["_read_loop.skipbytes"] + view["watch.transferred"] == done,
+        *master(view),
+        view["_read_loop.fs_bshift"] == view["FS_BSHIFT"],
+        view["_read_loop.dev_bshift"] == view["DEV_BSHIFT"],
+    ]  # fmt: skip
+
+
+def master(view: View) -> list[z3.BoolRef]:
+    """The master buffer (413) is as it was set up."""
+    koff = z3.Select(view.array("bufs.koff"), z3.BitVecVal(0, 32))
+    count = z3.Select(view.array("bufs.b_bcount"), z3.BitVecVal(0, 32))
+    return [
+        koff == 0, count == view["_io.bytes_"],
+        view["watch.asked"] == ONE, view["_io.mbp"] == ZERO,
+    ]  # fmt: skip
+
+
+def coverage(view: View) -> z3.BoolRef:
+    """The read loop's part of the window, and the tail's."""
+    position = view["watch.position"]
+    done = view["_read_loop.offset"] - view["_getpages.startoffset"]
+    return z3.If(
+        position < done, filled(view),
+        z3.If(position < view["_io.bytes_"], untouched(view), zeroed(view)),
+    )  # fmt: skip
+
+
+def read_loop(view: View) -> z3.BoolRef:
+    """453."""
+    left = view["_read_loop.bytes_"]
+    return z3.And(
+        *progress(view, left), coverage(view), view["_read_loop.error"] == ZERO
+    )
+
+
+def skip_loop(view: View) -> z3.BoolRef:
+    """461: the same, and the page looked at is the one that holds ``offset``."""
+    left = view["_read_loop.bytes_"]
+    done = view["_read_loop.offset"] - view["_getpages.startoffset"]
+    return z3.And(
+        *progress(view, left), coverage(view), left > ZERO,
+        view["_read_loop.pidx"] == page_of(view, done),
+    )  # fmt: skip
+
+
+def run_of_pages(view: View) -> z3.BoolRef:
+    """505: the pages counted are new (of which the watched one is an example)."""
+    pidx, count = view["_read_loop.pidx"], view["_read_loop.pcount"]
+    slot = page_of(view, view["watch.position"])
+    return z3.And(
+        ONE <= count, pidx + count <= view["_getpages.npages"],
+        z3.Implies(z3.And(pidx <= slot, slot < pidx + count), new(view)),
+    )  # fmt: skip
+
+
+def hole_pages(view: View) -> z3.BoolRef:
+    """529: the pages marked are those that the hole's bytes are in."""
+    offset = view["_read_loop.offset"]
+    start = view["_getpages.startoffset"]
+    first, last = offset - start, offset - start + view["_read_loop.iobytes"] - ONE
+    pidx, count = view["_read_loop.pidx"], view["_read_loop.holepages"]
+    return z3.And(pidx == page_of(view, first), pidx + count - ONE == page_of(view, last))
+
+
+def reached(view: View) -> list[z3.BoolRef]:
+    """Of the bytes of this piece, the watched one as an example: what disk and pages are."""
+    offset, size = view["_read_loop.offset"], view["_read_loop.iobytes"]
+    done, position = offset - view["_getpages.startoffset"], view["watch.position"]
+    inside = z3.And(done <= position, position < done + size)
+    sectors = view["FS_BSHIFT"] - view["DEV_BSHIFT"]
+    blkno, further = view["_read_loop.blkno"], (view["watch.file"] >> view["FS_BSHIFT"])
+    where = blkno + ((further - view["_read_loop.lbn"]) << sectors)
+    mid_page = z3.Not(aligned(offset + size, page(view)))
+    return [
+        z3.Implies(inside, new(view)),
+        z3.Implies(
+            size < view["_read_loop.bytes_"],
+            aligned(offset + size, exact(1) << view["DEV_BSHIFT"]),
+        ),
+        z3.Implies(
+            inside,
+            z3.If(blkno < ZERO, view["watch.blkno"] < ZERO, view["watch.blkno"] == where),
+        ),
+        z3.Implies(
+            z3.And(mid_page, page_of(view, position) == page_of(view, done + size)), new(view)
+        ),
+    ]
+
+
+def at_486(view: View) -> z3.BoolRef:
+    """Where a new page was reached."""
+    left = view["_read_loop.bytes_"]
+    done = view["_read_loop.offset"] - view["_getpages.startoffset"]
+    same = page_of(view, view["watch.position"]) == view["_read_loop.pidx"]
+    return z3.And(
+        *io_facts(view), *watched(view), *on_disk(view), *progress(view, left), coverage(view),
+        view["_read_loop.error"] == ZERO, left > ZERO,
+        view["_read_loop.pidx"] == page_of(view, done),
+        z3.Implies(same, new(view)),
+    )  # fmt: skip
+
+
+def at_519(view: View) -> z3.BoolRef:
+    """Where a piece is known: what is done with it rests on this alone."""
+    left = view["_read_loop.bytes_"]
+    done = view["_read_loop.offset"] - view["_getpages.startoffset"]
+    return z3.And(
+        *io_facts(view), *watched(view), *on_disk(view), *progress(view, left), coverage(view),
+        *piece(view), *reached(view),
+        view["_read_loop.error"] == ZERO,
+        view["_read_loop.pidx"] == page_of(view, done),
+        between(-1, view["_read_loop.blkno"], SECTOR_MAX),
+    )  # fmt: skip
+
+
+def piece(view: View) -> list[z3.BoolRef]:
+    """519: what is done next is not nothing, nor more than is left, nor past the block's run."""
+    offset, run = view["_read_loop.offset"], view["_read_loop.run"]
+    size, lbn = view["_read_loop.iobytes"], view["_read_loop.lbn"]
+    return [
+        ZERO < size, size <= view["_read_loop.bytes_"],
+        lbn == offset >> view["FS_BSHIFT"], ZERO <= run,
+        offset + size <= (lbn + ONE + run) << view["FS_BSHIFT"],
+    ]  # fmt: skip
+
+
+def at_565(view: View) -> z3.BoolRef:
+    """Without an error every byte of a new page is filled once, and no other is touched."""
+    error = view["_io.error"]
+    return z3.Implies(error == ZERO, filled(view))
+
+
+def never_valid(view: View) -> z3.BoolRef:
+    """Error or not: nothing was done to a page with valid contents."""
+    return z3.Or(new(view), untouched(view))
+
+
+FRAME = Frame(
+    invariants={
+        74: lambda v: ZERO <= v["genfs_rel_pages.i"],
+        220: lambda v: ZERO <= v["_locked.i"],
+        239: lambda v: ZERO <= v["_locked.j"],
+        333: lambda v: z3.And(ZERO <= v["_getpages.i"], v["_getpages.i"] <= v["_getpages.npages"]),
+        356: lambda v: ZERO <= v["_getpages.k"],
+        434: tail,
+        453: read_loop,
+        461: skip_loop,
+        505: run_of_pages,
+        529: lambda v: ZERO <= v["_read_loop.i"],
+        605: lambda v: ZERO <= v["_io.i"],
+        630: lambda v: ZERO <= v["_io.j"],
+        652: lambda v: ZERO <= v["_release.i"],
+        686: lambda v: ZERO <= v["_release.j"],
+    },
+    cuts={266: at_266, 271: at_271, 275: at_275, 279: at_279, 402: at_402, 434: at_434, 486: at_486,
+          519: at_519},
+    claims=(
+        Claim("window", 275, legal_window),
+        Claim("hole-pages", 529, hole_pages),
+        Claim("filled", 565, at_565),
+        Claim("valid-kept", 565, never_valid),
+    ),
+    given={402: lambda v: z3.And(*watched(v))},
+    hints={
+        464: lambda v: v["watch.position"] == v["_read_loop.offset"] - v["_getpages.startoffset"],
+    },
+    tracked=WATCH | BUFFERS,
+    stable={"pages.flags": 4},
+    lengths={"_getpages.pgs": slots, "a_m": lambda v: v["a_count"]},
+    smashed=frozenset({"_getpages.pgs", "a_m"}),
+    reads={name: within_files for name in SIZES_READ},
+)
+RAW_READS = {name: not_negative for name in SIZES_READ}

@@ -1,0 +1,278 @@
+"""Theorems: what is claimed, of which routine, and how it is decided.
+
+A :class:`Unit` is one symbolic execution of a routine, under named assumptions.  Its
+obligations are of two sorts: the *support* (cuts and invariants, which the rest rests on),
+and the others, of which a :class:`Theorem` selects those that it is about.  A theorem is
+proved only if both its own and its unit's support are.
+
+Verdicts: ``proved``; ``fails`` with the smallest values found, where these values, executed
+step by step (:mod:`..checker.symbolic.replay`), break what was claimed; ``inconclusive``
+otherwise.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+import z3
+
+from ..checker.lang import ir
+from ..checker.lang.compile import compile_routine
+from ..checker.lang.source import Source
+from ..checker.symbolic.conditions import Conditions, Formula, Frame, Obligation, conditions
+from ..checker.symbolic.replay import confirm
+from ..checker.symbolic.solve import Relevance, decide, smallest, smt2
+from ..checker.symbolic.state import View
+
+Verdict: TypeAlias = Literal["proved", "fails", "inconclusive"]
+SUPPORT = ("cut", "invariant", "induction")
+BATCH = 10  # obligations asked in one question: they share most of their formulas
+
+
+@dataclass(frozen=True, slots=True)
+class Assumption:
+    """Something that is assumed of the routine's inputs: its name, in words, as a formula."""
+
+    name: str
+    text: str
+    formula: Formula
+
+
+@dataclass(frozen=True, eq=False)
+class Unit:
+    """One routine of one variant, executed symbolically under assumptions.
+
+    ``split``: parameters whose values are tried one by one where z3 does not decide the
+    question for all of them at once, with the values.
+    """
+
+    name: str
+    routine: str
+    variant: str
+    frame: Frame
+    assumptions: tuple[Assumption, ...]
+    fixes: tuple[str, ...] = ()
+    symbolic: Mapping[str, ir.CType] = field(default_factory=dict)
+    parameters: Mapping[str, int] = field(default_factory=dict)
+    checks: tuple[str, ...] = ()
+    split: Mapping[str, Sequence[int]] = field(default_factory=dict)
+
+    def program(self, source: Source) -> ir.Program:
+        """The routine's IR."""
+        return compile_routine(
+            source, self.routine, parameters=self.parameters, symbolic=self.symbolic,
+            fixes=self.fixes, properties=self.checks,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Theorem:
+    """One claim.  ``select`` picks its obligations; ``values`` are made least in a failure."""
+
+    name: str
+    statement: str
+    unit: Unit
+    select: Callable[[Obligation], bool]
+    sizes: str
+    values: tuple[str, ...] = ()
+    note: str = ""
+
+    @property
+    def variant(self) -> str:
+        return self.unit.variant
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One formula to decide: do the assumptions imply the goal?"""
+
+    obligation: Obligation
+    assumptions: tuple[z3.BoolRef, ...]
+
+    def smt2(self, comment: str) -> str:
+        """For other solvers: ``unsat`` means proved."""
+        return smt2([*self.assumptions, self.obligation.reach], self.obligation.goal, comment)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An obligation that does not hold: the seed's lines, what, and the smallest values."""
+
+    kind: str
+    lines: tuple[int, ...]
+    text: str
+    values: tuple[tuple[str, int], ...]
+
+    def __str__(self) -> str:
+        values = ", ".join(f"{name} = {value}" for name, value in self.values)
+        return f"line {self.lines[0] if self.lines else '?'} ({self.kind}): {self.text}: {values}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A verdict, with what it rests on: failures, what stayed open, how many obligations."""
+
+    name: str
+    verdict: Verdict
+    failures: tuple[Failure, ...]
+    open: tuple[str, ...]
+    obligations: int
+    seconds: float
+
+
+class Proving:
+    """A unit being decided: its obligations, and what is known of each."""
+
+    def __init__(self, unit: Unit, source: Source, seconds: float) -> None:
+        self.unit, self.milliseconds = unit, int(seconds * 1000)
+        self.program = unit.program(source)
+        self.conditions: Conditions = conditions(self.program, unit.frame)
+        self.relevance = Relevance(self.conditions.facts)
+        self.assumed = [each.formula(self.conditions.entry) for each in unit.assumptions]
+        self.answers: dict[int, str] = {}
+        self._used: dict[int, list[z3.BoolRef]] = {}
+
+    @functools.cached_property
+    def support(self) -> list[Obligation]:
+        return [each for each in self.conditions.obligations if each.kind in SUPPORT]
+
+    def question(self, obligation: Obligation) -> Question:
+        return Question(obligation, tuple(self._assumptions([obligation])))
+
+    def _assumptions(self, part: Sequence[Obligation]) -> list[z3.BoolRef]:
+        asked = [formula for each in part for formula in (each.reach, each.goal)]
+        return [*self.assumed, *self.relevance.of(*asked, *self.assumed)]
+
+    # ------------------------------------------------------------------- deciding
+
+    def decide(self, obligations: Sequence[Obligation]) -> None:
+        """Find an answer for each: all sizes at once, in batches, then one by one, then split."""
+        todo = [each for each in obligations if id(each) not in self.answers]
+        left: list[Obligation] = []
+        for start in range(0, len(todo), BATCH):
+            part = todo[start : start + BATCH]
+            if self._ask(part) == "valid":
+                self._know(part, "valid")
+            else:
+                left.extend(part)
+        hard: list[Obligation] = []
+        for each in left:
+            answer = self._ask([each])
+            if answer == "unknown":
+                hard.append(each)
+            else:
+                self._know([each], answer)
+        if hard:
+            self._split(hard)
+
+    def _know(self, part: Sequence[Obligation], answer: str) -> None:
+        for each in part:
+            self.answers[id(each)] = answer
+
+    def _ask(
+        self, part: Sequence[Obligation], case: Mapping[str, int] | None = None
+    ) -> str:
+        goal = z3.And(*(z3.Implies(each.reach, each.goal) for each in part))
+        assumptions = self._assumptions(part)
+        if case is not None:
+            values = self._constants(case)
+            assumptions = [z3.simplify(z3.substitute(each, *values)) for each in assumptions]
+            goal = z3.simplify(z3.substitute(goal, *values))
+        return decide(assumptions, goal, self.milliseconds).answer
+
+    def _constants(self, case: Mapping[str, int]) -> list[tuple[z3.ExprRef, z3.ExprRef]]:
+        found = []
+        for name, value in case.items():
+            term = self.conditions.parameters[name]
+            found.append((term.value, z3.BitVecVal(value, term.ctype.bits)))
+        return found
+
+    def cases(self) -> Iterator[dict[str, int]]:
+        """The values of the parameters that are split, every combination."""
+        names = [name for name in self.unit.split if name in self.conditions.parameters]
+        for values in itertools.product(*(self.unit.split[name] for name in names)):
+            yield dict(zip(names, values, strict=True))
+
+    def _split(self, hard: list[Obligation]) -> None:
+        """For one size after the other; whatever stays open in one case is not proved."""
+        for case in self.cases():
+            hard = [each for each in hard if id(each) not in self.answers]
+            if not hard:
+                return
+            if self._ask(hard, case) == "valid":
+                continue
+            for each in hard:
+                answer = self._ask([each], case)
+                if answer != "valid":
+                    self._know([each], answer)
+        self._know([each for each in hard if id(each) not in self.answers], "valid")
+
+    # ------------------------------------------------------------------- failures
+
+    def failure(self, obligation: Obligation, values: Sequence[str]) -> Failure | None:
+        """The smallest values that break it, if executing them does."""
+        terms = {name: self._named(name) for name in values}
+        asked = [*self._assumptions([obligation]), obligation.reach, z3.Not(obligation.goal)]
+        least = [term for term in terms.values() if term is not None]
+        model = smallest(asked, least, self.milliseconds)
+        if model is None or not confirm(self.program, self.unit.frame, obligation, model):
+            return None
+        shown = tuple(
+            (name, _signed(model, term)) for name, term in terms.items() if term is not None
+        )
+        return Failure(obligation.kind, obligation.lines, obligation.text, shown)
+
+    def _named(self, name: str) -> z3.BitVecRef | None:
+        if name in self.conditions.parameters:
+            term = self.conditions.parameters[name]
+        elif name in self.conditions.inputs:
+            term = self.conditions.inputs[name]
+        else:
+            found = [term for read, term in self.conditions.reads if read == name]
+            if not found:
+                return None
+            term = found[0]
+        return term.at(term.ctype.bits)
+
+
+def _signed(model: z3.ModelRef, term: z3.BitVecRef) -> int:
+    value = model.eval(term, model_completion=True)
+    assert isinstance(value, z3.BitVecNumRef)
+    return value.as_signed_long()
+
+
+def prove(theorem: Theorem, proving: Proving) -> Outcome:
+    """Decide a theorem."""
+    started = time.perf_counter()
+    own = [each for each in proving.conditions.obligations
+           if each.kind not in SUPPORT and theorem.select(each)]
+    if not own and not proving.support:
+        raise ValueError(f"{theorem.name}: no obligation is selected")
+    wanted = [*proving.support, *own]
+    proving.decide(wanted)
+    failures: list[Failure] = []
+    still_open: list[str] = []
+    for each in wanted:
+        answer = proving.answers[id(each)]
+        if answer == "valid":
+            continue
+        failure = proving.failure(each, theorem.values) if answer == "false" else None
+        if failure is not None:
+            failures.append(failure)
+        else:
+            still_open.append(f"{each.kind} {each.name} at line {each.line}: {each.text}")
+    verdict: Verdict = (
+        "fails" if failures else "inconclusive" if still_open else "proved"
+    )
+    return Outcome(theorem.name, verdict, tuple(failures), tuple(still_open), len(wanted),
+                   time.perf_counter() - started)
+
+
+def view_of(proving: Proving) -> View:
+    """The routine's inputs by name."""
+    return proving.conditions.entry
