@@ -241,6 +241,102 @@ def test_more_instructions(seed: int) -> None:
     assert "" in compare_instructions(seed, 300, 40, *undefined)
 
 
+def without_stops(chance: random.Random, me: int, size: int) -> ir.Thread:
+    """A thread of one unit that asks the same few questions again and again.
+
+    Variables: three plain ones, an array of two, a list of three.
+    """
+    code = Code(f"t{me}", me)
+    one, two = code.local("one", number(2)), code.local("two", number(1))
+    ref = ir.ListRef(4, const(0), 3, 9)
+    simple: list[ir.Expr] = [
+        op("==", one, 1), op("<", one, shared(0)), op("!=", two, 0), op("==", shared(1), shared(2)),
+        op("==", shared(3, two), 1), op("==", shared(3, 0), one), op("!=", shared(3, 1), 0),
+        op("==", ir.ListNext(ref, one), 9),
+    ]  # fmt: skip
+
+    def question(depth: int = 2) -> ir.Expr:
+        kind = chance.random()
+        if depth == 0 or kind < 0.5:
+            return chance.choice(simple)
+        if kind < 0.65:
+            return ir.Unary("not", question(depth - 1), ir.BOOL)
+        return op(chance.choice(("and", "or")), question(depth - 1), question(depth - 1))
+
+    def change() -> None:
+        kind = chance.randrange(8)
+        if kind < 3:
+            code.add(ir.Assign(chance.choice((one, two)), const(chance.randrange(2))))
+        elif kind < 5:
+            code.add(
+                ir.Assign(shared(chance.randrange(3)), chance.choice((const(0), const(1), one)))
+            )
+        elif kind < 6:
+            index = chance.choice((const(0), const(1), two))
+            code.add(ir.Assign(shared(3, index), const(chance.randrange(2))))
+        elif kind < 7:
+            code.add(ir.Choose(chance.choice((one, two)), const(2), "c"))
+        else:
+            code.branch(op("==", ir.ListNext(ref, const(0)), 9), f"list{len(code.instrs)}")
+            label = code.fixups[-1][1]
+            where = chance.choice(("before", "after"))
+            code.add(ir.ListInsert(ref, where, one, const(0)))  # type: ignore[arg-type]
+            code.add(ir.Nop())
+            code.label(label)
+
+    code.get(one, 0)
+    code.add(ir.Assign(two, ir.Cond(op("==", shared(1), 0), const(0), const(1))))
+    for at in range(size):
+        code.branch(question(), f"skip{at}")
+        change()
+        if chance.random() < 0.3:
+            code.branch(question(), f"skip{at}")
+            change()
+        code.add(ir.Nop())
+        code.label(f"skip{at}")
+        if chance.random() < 0.3:
+            change()
+        if chance.random() < 0.15:
+            code.add(ir.Check(op("or", question(), question()), "check", ""))
+    return code.thread()
+
+
+def compare_units(seed: int, threads: int, size: int, states: int) -> set[str]:
+    chance = random.Random(seed)
+    made = program(
+        "units",
+        [
+            var("x", number(2)), var("y", number(2)), var("z", number(2)),
+            var("array", number(2), (0, 0)), var("list", ir.Domain("ref", 0, 9), (9, 9, 9)),
+        ],
+        [without_stops(chance, me, size) for me in range(threads)],
+    )  # fmt: skip
+    model, interpreter = Model(made), Interpreter(made)
+    start = model.known.initial[0]
+    seen: set[str] = set()
+    for _ in range(states):
+        plain = [(chance.randrange(3),) for _ in range(3)]
+        items = chance.sample(range(3), chance.randint(0, 3))
+        array = (chance.randrange(3), chance.randrange(3))
+        state = State((*plain, array, (*items, *[9] * (3 - len(items)))), start.threads)
+        for thread in range(threads):
+            steps = interpreter.fine_step(state, thread)
+            same_as_interpreter(model, state, thread, steps)
+            seen |= {step.violation.property if step.violation else "" for step in steps}
+    return seen
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_known_is_forgotten_in_time(seed: int) -> None:
+    assert compare_units(seed, 8, 12, 40) >= {"", "check", "list"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", range(100, 140))
+def test_more_units(seed: int) -> None:
+    assert "" in compare_units(seed, 8, 16, 150)
+
+
 def test_predicates() -> None:
     chance = random.Random(5)
     made = program(
