@@ -7,7 +7,8 @@ from typing import Literal
 from ...lang import ir
 from ..intervals import Env, Interval, Ranges
 from ..layout import Layout
-from .cexpr import C_TYPE, CExpr, Kind, Known, Names, cast, constant, kind_of, load, place, store
+from .cexpr import C_TYPE, CExpr, Kind, Names, cast, constant, kind_of, load, place, store
+from .cknown import Known
 from .craces import RaceTests, phases, ruled_by
 from .tables import Block, Fault, Site, Tables
 

@@ -11,8 +11,8 @@ from ...lang import ir
 from ..intervals import Env
 from ..layout import Layout
 from .cblocks import parts, shape
-from .cexpr import Known
 from .cinstr import InstructionWriter
+from .cknown import Known
 from .tables import Block, Tables
 
 PATH_CAP = 1024
