@@ -457,7 +457,7 @@ def known(toy: Toy, seed: int) -> tuple[Settings, Plain]:
 def compare_events(plain: Plain, engine: Engine) -> None:
     paths: dict[int, object] = {}
     seen = set()
-    for (kind, a, b, count, depth), rows in engine.events():
+    for (kind, a, _, count, depth), rows in engine.events():
         goals = {
             (engine.state(source), thread, engine.state(final) if final else None)
             for source, thread, final in rows
@@ -510,7 +510,10 @@ def compare_paths(plain: Plain, engine: Engine, draw: random.Random) -> None:
                 for state in best
                 if plain.depth[state] + 1 == plain.depth[goal]
                 and any((one.thread, one.after) == (last, goal) for one in plain.edges[state])
-                and any(c + (l not in (NOBODY, last)) == count for l, c in best[state].items())
+                and any(
+                    fewest + (before not in (NOBODY, last)) == count
+                    for before, fewest in best[state].items()
+                )
             }
             assert engine.before(roots[goal], last) == expected
 
