@@ -23,7 +23,6 @@ from .storage import place_locals
 from .units import DONE, Needs, ThreadWriter
 
 MAX_PROCESSES = 255
-DEPTH_FIRST = "/* Depth first only: hidden variables keep values between the steps of an atomic. */"
 
 LISTS = """\
 /* Lists are prefixes of arrays: n elements of a from b on, the rest holds e. */
@@ -47,8 +46,7 @@ class Exported:
     ``extra_states`` is how many states SPIN stores beyond those of the program: 1 where an
     ``init`` chooses among several initial states, or must fill an array, else 0.
     ``vector_bytes`` is an estimate of SPIN's state vector, from above.  ``simple`` and
-    ``structured`` count the units that became guarded commands and those that needed code;
-    ``long`` of these are too long for a d_step.
+    ``structured`` count the units that became guarded commands and those that needed code.
     """
 
     text: str
@@ -56,7 +54,6 @@ class Exported:
     vector_bytes: int
     simple: int
     structured: int
-    long: int
 
 
 def export(program: ir.Program, *, commands: bool = True) -> Exported:
@@ -80,7 +77,7 @@ class _Model:
         self.initial: list[State] = run_setup(program)
         self.needs = Needs()
         self.counts_ends = any(one.terminal_only for one in program.invariants)
-        self.simple = self.structured = self.long = 0
+        self.simple = self.structured = 0
         self.chosen = len(self.initial) > 1 or any(map(_mixed, self.initial[0].shared))
         self.bytes = 64
 
@@ -93,12 +90,9 @@ class _Model:
         if chosen:
             processes += self._init()
         lines = [*self._head(), *self._globals(), "", *processes]
-        if self.long:
-            lines.insert(0, DEPTH_FIRST)
         return Exported(
-            "\n".join(lines) + "\n", int(chosen), self.bytes, self.simple, self.structured,
-            self.long,
-        )  # fmt: skip
+            "\n".join(lines) + "\n", int(chosen), self.bytes, self.simple, self.structured
+        )
 
     # --------------------------------------------------------------------- pieces
 
@@ -170,7 +164,6 @@ class _Model:
         units = [line for stop in order for line in writer.unit(stop)]
         self.simple += writer.simple
         self.structured += writer.structured
-        self.long += writer.long
         self.bytes += 16 + storage.bytes
         kind = "proctype" if chosen else "active proctype"
         what = "a daemon: it may rest anywhere" if thread.daemon else ""

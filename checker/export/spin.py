@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from .promela import DEPTH_FIRST
-
 Mode: TypeAlias = Literal["plain", "collapse", "reduced", "breadth", "two-cores"]
 Verdict: TypeAlias = Literal["assertion", "invalid end state", "none"]
 
@@ -101,8 +99,6 @@ def run(
     absent = missing()
     if absent:
         raise SpinError(absent)
-    if mode in BREADTH_FIRST and promela_text.startswith(DEPTH_FIRST):
-        raise SpinError(f"the mode {mode} is breadth first: this model is for depth first only")
     with tempfile.TemporaryDirectory(prefix="genfscheck-spin-") as name:
         folder = Path(name)
         seconds = build(
@@ -138,7 +134,7 @@ def build(
     _command(["spin", *SPIN_FLAGS, "model.pml"], folder, limit)
     if mode in BREADTH_FIRST:
         # SPIN refuses hidden variables there, because it does not restore them.  A model of
-        # this package reads none that the same d_step has not assigned (see DEPTH_FIRST).
+        # this package reads none that the same d_step has not assigned.
         header = folder / "pan.h"
         header.write_text(header.read_text().replace(_HIDDEN, ""))
     flags = [
@@ -228,6 +224,7 @@ _COUNTS = {
 }
 _VECTOR = re.compile(r"State-vector (\d+) byte, depth reached (\d+), errors: (\d+)")
 _BROKEN = re.compile(r"pan:\s*\d+: assertion violated \(?(\w+)")
+_BOUNDS = re.compile(r"pan:\s*\d+: .*invalid array index")
 _LIMITS = ("max search depth too small", "out of memory", "MEMLIM", "Interrupted", "aborting",
            "Search not completed")  # fmt: skip
 
@@ -249,6 +246,8 @@ def _parsed(
         match = _VECTOR.search(line)
         if match is not None:
             vector, depth, errors = int(match[1]), int(match[2]), int(match[3])
+        if _BOUNDS.match(line):
+            raise SpinError("the model indexes outside an array: this is a mistake of the export")
         match = _BROKEN.match(line)
         if match is not None:
             broken[match[1]] = None

@@ -29,7 +29,7 @@ from .paths import (
 from .storage import Storage
 
 MAX_GUARD = 1500
-MAX_STEP = 800
+MAX_STEP = 1400
 DONE = "end_done"
 BEYOND = "beyond Promela's int"
 
@@ -77,7 +77,6 @@ class ThreadWriter:
     commands: bool = True
     simple: int = 0
     structured: int = 0
-    long: int = 0
     ranges: Ranges = field(init=False)
     faults: Faults = field(init=False)
     scratch: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -157,7 +156,7 @@ class ThreadWriter:
         head = f"{self.label(stop)}: {said}".rstrip()
         if isinstance(self.thread.code[stop].action, ir.End):
             rest = "; ".join(self.leave(ENDED, self.storage.at(stop))) or "skip"
-            return [head, f"  if :: atomic {{ {rest} }}; goto {DONE} fi;"]
+            return [head, f"  if :: atomic {{ {rest}; goto {DONE} }} fi;"]
         try:
             body = self._commands(stop)
             self.simple += 1
@@ -409,14 +408,15 @@ class _Structured:
     def _wrapped(self, inside: list[str], targets: list[int], first: ir.Action) -> list[str]:
         """The sequence as one step, and what leads on from it.
 
-        Where it is too long for a d_step, each of its statements is a transition: every state
-        within the atomic has one way on, so that hidden variables serve there as well.
+        SPIN takes some two thousand statements in a d_step.  An atomic of single statements is no
+        way out: backtracking does not restore the hidden variables that they would share.
         """
         writer = self.writer
         if not targets:
             raise ExportError(f"{writer.what(self.flow.stop)}: a step without an end")
-        short = sum(map(_size, inside)) <= MAX_STEP
-        if len(targets) == 1 and short:
+        if sum(map(_size, inside)) > MAX_STEP:
+            raise ExportError(f"{writer.what(self.flow.stop)}: the step is too long for a d_step")
+        if len(targets) == 1:
             return ["  if", "  :: d_step {", *_indented(inside, 4),
                     f"  }}; goto {writer.label(targets[0])}", "  fi;"]  # fmt: skip
         lines = ["  atomic {"]
@@ -427,13 +427,7 @@ class _Structured:
             for at, node in enumerate(self.choices):
                 options = " ".join(f":: pick_{at} = {one}" for one in range(self._most(node)))
                 lines.append(f"    if {options} fi;")
-        if short:
-            lines += ["    d_step {", *_indented(inside, 6), "    };"]
-        else:
-            writer.long += 1
-            lines += [*_indented(inside, 4), "    ;"]
-        if len(targets) == 1:
-            return [*lines, f"    goto {writer.label(targets[0])}", "  };"]
+        lines += ["    d_step {", *_indented(inside, 6), "    };"]
         writer.needs.leave = True
         lines.append("    if")
         for number, target in enumerate(targets, 1):
@@ -578,7 +572,10 @@ def _option(statements: list[str], target: str, kind: str = "d_step") -> str:
     """An alternative; SPIN allows no more than two thousand d_steps: only where one is needed."""
     if len(statements) < 2:
         return f"  :: {statements[0] if statements else 'skip'}; goto {target}"
-    return f"  :: {kind} {{ {statements[0]} -> {'; '.join(statements[1:])} }}; goto {target}"
+    inside = f"{statements[0]} -> {'; '.join(statements[1:])}"
+    if kind == "atomic":  # a goto behind it would be a state of its own
+        return f"  :: atomic {{ {inside}; goto {target} }}"
+    return f"  :: {kind} {{ {inside} }}; goto {target}"
 
 
 def _indented(lines: list[str], depth: int) -> list[str]:
