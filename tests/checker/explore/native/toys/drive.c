@@ -67,19 +67,26 @@ int main(int argc, char **argv) {
            (unsigned long long)out[1], (unsigned long long)out[2]);
   }
   if (classes) {
-    uint64_t goal[3], before[64];
-    uint64_t *all;
+    /* Paths to all goals of a class, summed up: which goal comes first may differ. */
+    uint64_t before[64], sum[3] = {0, 0, 0};
     ge_event_class(e, last, out);
-    all = malloc((3 * out[5] + 1) * sizeof *all);
-    ge_event_goals(e, last, all);
-    memcpy(goal, all, sizeof goal);
-    free(all);
-    if (ge_paths(e, goal, 1))
+    uint64_t n = out[5], *goal = malloc((3 * n + 1) * sizeof *goal), *root = malloc((n + 1) * sizeof *root);
+    ge_event_goals(e, last, goal);
+    for (uint64_t i = 0; i < n; i++)
+      root[i] = goal[3 * i];
+    if (ge_paths(e, root, n))
       return 2;
-    printf("path of %u\n", ge_depth(e, goal[0]));
-    for (unsigned t = 0; t < NTHREADS; t++)
-      printf("switches %u, %llu before\n", ge_switches(e, goal[0], t),
-             (unsigned long long)ge_predecessors(e, goal[0], t, before, 64));
+    for (uint64_t i = 0; i < n; i++) {
+      sum[0] += ge_depth(e, root[i]);
+      for (unsigned t = 0; t < NTHREADS; t++) {
+        sum[1] += ge_switches(e, root[i], t);
+        sum[2] += ge_predecessors(e, root[i], t, before, 64);
+      }
+    }
+    printf("paths to %llu: depths %llu switches %llu before %llu\n", (unsigned long long)n,
+           (unsigned long long)sum[0], (unsigned long long)sum[1], (unsigned long long)sum[2]);
+    free(goal);
+    free(root);
   }
   ge_free(e);
   return result != 2;
