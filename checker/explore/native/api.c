@@ -55,6 +55,14 @@ static void free_stripes(stripe *all) {
 
 void ge_free(engine *e);
 
+static void free_ample(engine *e) {
+  free(e->eligible);
+  free(e->compatible);
+  free(e->sets);
+  e->eligible = e->compatible = NULL;
+  e->sets = NULL;
+}
+
 static size_t rounded(size_t size) { return (size + 63) & ~(size_t)63; }
 
 static int new_worker(engine *e, unsigned number) {
@@ -146,8 +154,7 @@ void ge_free(engine *e) {
     free(e->stuck[t].goals.item);
   clear_events(&e->events);
   free(e->layer);
-  free(e->eligible);
-  free(e->compatible);
+  free_ample(e);
   pthread_mutex_destroy(&e->lock);
   pthread_cond_destroy(&e->wake);
   pthread_cond_destroy(&e->done);
@@ -161,20 +168,24 @@ void ge_flags(engine *e, const uint8_t *stops, const uint8_t *sites) {
     memcpy(e->sites, sites, NSITES);
 }
 
-int ge_ample(engine *e, const uint8_t *eligible, const uint8_t *compatible) {
+/* Tables of ample sets, see expand.c: `eligible` [NSTOPS], `compatible` [NSTOPS][NSTOPS], `sets`
+ * [NSTOPS][NKEYS].  -1: no memory. */
+int ge_ample(engine *e, const uint8_t *eligible, const uint8_t *compatible, const uint8_t *sets) {
   size_t square = (size_t)NSTOPS * NSTOPS;
-  free(e->eligible);
-  free(e->compatible);
+  free_ample(e);
   e->eligible = malloc(NSTOPS + 1);
   e->compatible = malloc(square + 1);
-  if (!e->eligible || !e->compatible) {
-    free(e->eligible);
-    free(e->compatible);
-    e->eligible = e->compatible = NULL;
+  e->sets = calloc((size_t)NSTOPS * KEY_WORDS + 1, sizeof *e->sets);
+  if (!e->eligible || !e->compatible || !e->sets) {
+    free_ample(e);
     return -1;
   }
   memcpy(e->eligible, eligible, NSTOPS);
   memcpy(e->compatible, compatible, square);
+  for (size_t stop = 0; stop < NSTOPS; stop++)
+    for (size_t key = 0; key != NKEYS; key++)
+      if (sets[stop * NKEYS + key])
+        set_bit(e->sets + stop * KEY_WORDS, (unsigned)key);
   return 0;
 }
 

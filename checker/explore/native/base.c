@@ -5,6 +5,8 @@
  *   TERMINAL_ONLY MAX_CHOICES PATH_CAP                                       (macros)
  *   thread_word stop_base thread_daemon stop_rests invariant_words           (tables)
  *   pc_of broken unseen broken_at_end witnessed step, struct run, R_STOP ... (code)
+ * and, for ample sets, the conditions of waits: NKEYS key_first missing; a model part without
+ * NKEYS has none.
  * A step of thread t changes shared words and the thread's own words only; the engine looks for
  * changes nowhere else.
  */
@@ -28,6 +30,13 @@
 #ifndef MAP_ANONYMOUS
 #define MAP_ANONYMOUS MAP_ANON
 #endif
+
+#ifndef NKEYS
+#define NKEYS 0
+static const uint32_t key_first[NSTOPS + 1];
+static uint64_t missing(unsigned stop, const uint64_t *v) { return (void)stop, (void)v, 0; }
+#endif
+#define KEY_WORDS (NKEYS / 64 + 1)
 
 #define API_VERSION 1u
 #define NOBODY 0xffffffffu /* no thread: the last step to an initial state */

@@ -20,6 +20,7 @@ from ..errors import InternalError
 from ..interpret import FUEL
 from ..layout import Layout
 from .cpredicates import predicates
+from .ckeys import keys
 from .craces import phase_functions
 from .cthread import PATH_CAP, ThreadWriter
 from .tables import NativeModel, Tables
@@ -71,6 +72,7 @@ def generate(known: Facts) -> NativeModel:
         *functions,
         *_step(len(program.threads)),
         *asked,
+        *keys(known, layout),
         "#pragma GCC diagnostic pop",
     ]
     return NativeModel(

@@ -58,17 +58,17 @@ class InstructionWriter:
         """An instruction with one successor."""
         match instr.action:
             case ir.Assign(target, value):
-                gen = self._gen()
+                gen = self.gen()
                 useless = self._is_dead(target, instr.next)
                 if not (useless and gen.harmless(value, self._domain(target))):
                     self._store(gen, target, gen.value(value), gen.span(value))
             case ir.Choose(target, count):
                 self._choose(target, count)
             case ir.Wait(guard):
-                condition = self._gen().test(guard)
+                condition = self.gen().test(guard)
                 self._line(f"if(!{condition})goto {self._exit('wait', 'broken')};")
             case ir.Check(test, name, _):
-                condition = self._gen().test(test)
+                condition = self.gen().test(test)
                 if condition != "1":
                     self._line(f"if(UNLIKELY(!{condition}))goto {self._exit(name, 'fault')};")
             case ir.ListInsert() | ir.ListRemove():
@@ -88,7 +88,7 @@ class InstructionWriter:
         return 0 <= element < length and not self.own.live.is_live(after, target.var, element)
 
     def _choose(self, target: ir.Local, count: ir.Expr) -> None:
-        gen = self._gen()
+        gen = self.gen()
         low, high = gen.span(count)
         code, kind = gen.value(count), kind_of((low, high))
         if kind != "i":
@@ -171,7 +171,7 @@ class InstructionWriter:
         return name
 
     def _list(self, action: ir.ListInsert | ir.ListRemove) -> None:
-        gen = self._gen()
+        gen = self.gen()
         domain = self.program.shared[action.list.var].domain
         check, base, low = gen.list_base(action.list)
         empty = constant(action.list.empty - low)
@@ -203,7 +203,8 @@ class InstructionWriter:
 
     # ------------------------------------------------------------------------ reads
 
-    def _gen(self) -> CExpr:
+    def gen(self) -> CExpr:
+        """Expressions at the present instruction."""
         return CExpr(
             self.program, self.layout.shared, self.ranges, self.envs[self.node],
             self._load_local, lambda: self._exit("index", "fault"), self.names, self.known,
@@ -242,7 +243,7 @@ class InstructionWriter:
         first = self.tables.site(Site(self.thread.index, self.node, 0))
         self.tables.site(Site(self.thread.index, self.node, 1))
         tests = RaceTests(self.program, self.thread.index, action, f"strays+{first}")
-        text = tests.code(self._gen())
+        text = tests.code(self.gen())
         if text:
             self._line(f"if(UNLIKELY(sites[{first}])){{{text}}}")
 

@@ -148,7 +148,7 @@ class ThreadWriter(InstructionWriter):
             case ir.End():
                 self._line("stop=0;goto halt;")
             case ir.Branch(test, other):
-                condition = self._gen().test(test)
+                condition = self.gen().test(test)
                 if condition != "0":
                     self._line(f"if({condition}){self._goto(instr.next)}")
                 if condition != "1":

@@ -181,7 +181,7 @@ INLINE int next_choices(run *r) {
   return 1;
 }
 
-enum { NOT_ENABLED = 0, ENABLED = 1, ENOUGH = 2 };
+enum { NOT_ENABLED = 0, ENABLED = 1, ENOUGH = 2, FAILED = 4 };
 
 /* All outcomes of one thread. */
 static NOINLINE int run_thread(worker *w, unsigned t) {
@@ -215,7 +215,7 @@ static NOINLINE int run_thread(worker *w, unsigned t) {
         w->broken_faults[r->fault] = 1;
     }
     if (kind != R_BLOCKED)
-      result = ENABLED;
+      result |= kind == R_STOP ? ENABLED : ENABLED | FAILED;
     if (e->job == SEARCH)
       cover(w, kind == R_BLOCKED ? BLOCK_TRIED : BLOCK_TAKEN);
     if (enough)
@@ -224,32 +224,94 @@ static NOINLINE int run_thread(worker *w, unsigned t) {
   return result;
 }
 
-/* Ample sets: the first thread that may run alone here; see the contract of ge_ample. */
-static int run_alone(worker *w, uint64_t *tried, int *result) {
+/* Ample sets (docs/decisions/0006-ample-sets-and-symmetry.md): a thread is expanded alone if its
+ * stop is eligible, it is enabled, no outcome fails, and its stop is compatible with that of every
+ * other thread that may move before it does.  One that waits may not if some key of its wait is
+ * false (`missing`) and no thread that may move has it in its `sets`. */
+
+#define ENDED UINT32_MAX
+
+typedef struct places {
+  uint32_t at[NTHREADS];      /* each thread's stop, or ENDED */
+  uint64_t missing[NTHREADS]; /* its false keys, where `asked` */
+  uint8_t asked[NTHREADS];
+} places;
+
+INLINE uint64_t missing_of(const worker *w, places *p, unsigned t) {
+  if (!p->asked[t]) {
+    p->asked[t] = 1;
+    p->missing[t] = missing(p->at[t], w->src);
+  }
+  return p->missing[t];
+}
+
+INLINE int all_coming(const places *p, unsigned t, const uint64_t *coming) {
+  for (uint64_t keys = p->missing[t]; keys; keys &= keys - 1) {
+    unsigned key = key_first[p->at[t]] + (unsigned)__builtin_ctzll(keys);
+    if (!(coming[key / 64] >> key % 64 & 1))
+      return 0;
+  }
+  return 1;
+}
+
+/* Can no thread move that t's stop is not compatible with?  Those all wait; they are looked at
+ * together with the others, until nobody else is woken. */
+static int none_wakes(const worker *w, places *p, unsigned t, const uint8_t *with) {
   const engine *e = w->e;
-  uint32_t at[NTHREADS];
+  uint64_t coming[KEY_WORDS] = {0};
+  uint8_t moves[NTHREADS] = {0};
+  for (int changed = 1; changed;) {
+    changed = 0;
+    for (unsigned u = 0; u < NTHREADS; u++) {
+      if (u == t || p->at[u] == ENDED || moves[u])
+        continue;
+      if (missing_of(w, p, u) && !all_coming(p, u, coming))
+        continue;
+      if (!with[p->at[u]])
+        return 0;
+      moves[u] = 1;
+      changed = 1;
+      for (unsigned k = 0; k < KEY_WORDS; k++)
+        coming[k] |= e->sets[(size_t)p->at[u] * KEY_WORDS + k];
+    }
+  }
+  return 1;
+}
+
+static int fits(const worker *w, places *p, unsigned t) {
+  const uint8_t *with = w->e->compatible + (size_t)p->at[t] * NSTOPS;
+  int waiting = 0;
+  for (unsigned u = 0; u < NTHREADS; u++)
+    if (u != t && p->at[u] != ENDED && !with[p->at[u]]) {
+      if (missing_of(w, p, u) == 0)
+        return 0;
+      waiting = 1;
+    }
+  return !waiting || none_wakes(w, p, t, with);
+}
+
+/* The outcomes of one thread, if one may be expanded alone (then 1).  Those that were tried in
+ * vain are in `tried`, and so is one whose outcomes are not enough because some fail. */
+static int run_alone(worker *w, uint64_t *tried, int *result) {
+  places p;
+  memset(p.asked, 0, sizeof p.asked);
   for (unsigned t = 0; t < NTHREADS; t++) {
     unsigned pc = pc_of(t, w->src);
-    at[t] = pc ? stop_base[t] + pc - 1 : UINT32_MAX;
+    p.at[t] = pc ? stop_base[t] + pc - 1 : ENDED;
   }
   for (unsigned t = 0; t < NTHREADS; t++) {
-    if (at[t] == UINT32_MAX || !e->eligible[at[t]])
+    if (p.at[t] == ENDED || !w->e->eligible[p.at[t]] || !fits(w, &p, t))
       continue;
-    const uint8_t *with = e->compatible + (size_t)at[t] * NSTOPS;
-    unsigned u = 0;
-    while (u < NTHREADS && (u == t || at[u] == UINT32_MAX || with[at[u]]))
-      u++;
-    if (u < NTHREADS)
-      continue;
-    *result = run_thread(w, t);
-    if (*result != NOT_ENABLED)
-      return 1;
+    int found = run_thread(w, t);
+    *result |= found;
     set_bit(tried, t);
+    if (found != NOT_ENABLED)
+      return !(found & FAILED) || found & ENOUGH;
   }
   return 0;
 }
 
-/* All outcomes of the loaded state. */
+/* All outcomes of the loaded state that are wanted. */
 static int expand(worker *w) {
   uint64_t tried[(NTHREADS + 63) / 64] = {0};
   int result = NOT_ENABLED;

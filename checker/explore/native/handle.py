@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from ..ample import Tables
 from ..engine import Facts
 from .build import FLAGS, NativeError, Warn, engine_text, load_text, to_stderr
 from .cgen import generate
@@ -29,7 +30,7 @@ _API: dict[str, tuple[Any, list[Any]]] = {
     "ge_free": (None, [c_void_p]),
     "ge_constant": (c_uint32, [c_int]),
     "ge_flags": (None, [c_void_p, c_char_p, c_char_p]),
-    "ge_ample": (c_int, [c_void_p, c_char_p, c_char_p]),
+    "ge_ample": (c_int, [c_void_p, c_char_p, c_char_p, c_char_p]),
     "ge_limit": (None, [c_void_p, c_uint64]),
     "ge_initial": (c_int, [c_void_p, _U64]),
     "ge_advance": (c_int, [c_void_p, c_uint64]),
@@ -184,12 +185,12 @@ class NativeEngine:
             raise ValueError("flags of another program")
         self._functions.ge_flags(self._engine, stops, sites)
 
-    def ample(self, eligible: bytes, compatible: bytes) -> None:
-        """Stops whose threads may be expanded alone, and the matrix of compatible stops."""
-        count = self._library.model.stop_base[-1]
-        if len(eligible) != count or len(compatible) != count * count:
+    def ample(self, tables: Tables) -> None:
+        """Expand single threads where these tables allow it."""
+        if tables.stops != self._library.model.stop_base[-1]:
             raise ValueError("tables of another program")
-        if self._functions.ge_ample(self._engine, eligible, compatible):
+        made = (bytes(tables.eligible), bytes(tables.compatible), bytes(tables.sets))
+        if self._functions.ge_ample(self._engine, *made):
             raise NativeError("not enough memory for the tables of the reduction")
 
     def limit(self, max_memory: int) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from ...lang import ir
+from ..ample import Tables
 from ..causes import Causes
 from ..engine import Engine, Facts
 from ..interpret import State
@@ -41,6 +42,7 @@ class NativeSearch:
         started: float | None = None,
         restarts: int = 0,
         workers: int = 1,
+        ample: Tables | None = None,
     ) -> None:
         self.known, self.program = known, known.program
         self.model = library.model
@@ -52,6 +54,8 @@ class NativeSearch:
         self.abandoned = False
         self.native = self._new_engine(library, workers)
         self.native.flags(self.model.stop_flags(stops), self.model.site_flags(checks))
+        if ample is not None:
+            self.native.ample(ample)
         self._coverage = (b"", b"", b"")
         self._enough = 0
         self._stuck: dict[int, tuple[int, int, list[int]]] = {}

@@ -94,7 +94,8 @@ struct engine {
   worker *worker;
   uint64_t max_memory;
   uint8_t stops[NSTOPS + 1], sites[NSITES + 1];
-  uint8_t *eligible, *compatible; /* ample sets, or NULL */
+  uint8_t *eligible, *compatible; /* ample sets, or NULL: see expand.c */
+  uint64_t *sets;                 /* [NSTOPS][KEY_WORDS] */
 
   /* the job */
   pthread_mutex_t lock;

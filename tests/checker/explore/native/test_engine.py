@@ -226,8 +226,10 @@ class Plain:
                 others = [stop[other] for other in running if other != thread]
                 if eligible[at] and all(row[o] for o in others if o is not None):
                     alone = self.outcomes(state, thread)
-                    if alone:
+                    if alone and all(one.kind == R_STOP for one in alone):
                         return alone
+                    if alone:
+                        break
         return [one for thread in running for one in self.outcomes(state, thread)]
 
     def _layer(self) -> None:
@@ -343,7 +345,7 @@ class Engine:
         assert self.handle.value
         self.lib.ge_flags(self.handle, settings.stops, settings.sites)
         if settings.eligible is not None:
-            self.lib.ge_ample(self.handle, settings.eligible, settings.compatible)
+            self.lib.ge_ample(self.handle, settings.eligible, settings.compatible, b"")
         initial = toy.vector(*toy.initial())
         assert self.lib.ge_initial(self.handle, initial) == 1
         assert self.lib.ge_initial(self.handle, initial) == 0
