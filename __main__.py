@@ -16,6 +16,7 @@ SUBJECT: Final = Subject(
     root=Path(__file__).resolve().parent / "model",
     package=f"{__package__}.model",
     variant="1.18",
+    proofs=f"{__package__}.proofs.library",
 )
 
 

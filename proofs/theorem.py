@@ -27,7 +27,6 @@ from ..checker.lang.source import Source
 from ..checker.symbolic.conditions import Conditions, Formula, Frame, Obligation, conditions
 from ..checker.symbolic.replay import confirm
 from ..checker.symbolic.solve import Relevance, decide, smallest, smt2
-from ..checker.symbolic.state import View
 
 Verdict: TypeAlias = Literal["proved", "fails", "inconclusive"]
 SUPPORT = ("cut", "invariant", "induction")
@@ -72,7 +71,10 @@ class Unit:
 
 @dataclass(frozen=True, eq=False)
 class Theorem:
-    """One claim.  ``select`` picks its obligations; ``values`` are made least in a failure."""
+    """One claim.  ``select`` picks its obligations; ``values`` are made least in a failure.
+
+    ``long``: z3 needs more than minutes, or does not decide it.
+    """
 
     name: str
     statement: str
@@ -80,7 +82,7 @@ class Theorem:
     select: Callable[[Obligation], bool]
     sizes: str
     values: tuple[str, ...] = ()
-    note: str = ""
+    long: bool = False
 
     @property
     def variant(self) -> str:
@@ -135,11 +137,16 @@ class Proving:
         self.relevance = Relevance(self.conditions.facts)
         self.assumed = [each.formula(self.conditions.entry) for each in unit.assumptions]
         self.answers: dict[int, str] = {}
-        self._used: dict[int, list[z3.BoolRef]] = {}
 
     @functools.cached_property
     def support(self) -> list[Obligation]:
         return [each for each in self.conditions.obligations if each.kind in SUPPORT]
+
+    def selected(self, theorem: Theorem) -> list[Obligation]:
+        """The unit's support, and the theorem's own obligations."""
+        own = [each for each in self.conditions.obligations
+               if each.kind not in SUPPORT and theorem.select(each)]
+        return [*self.support, *own]
 
     def question(self, obligation: Obligation) -> Question:
         return Question(obligation, tuple(self._assumptions([obligation])))
@@ -192,25 +199,31 @@ class Proving:
             found.append((term.value, z3.BitVecVal(value, term.ctype.bits)))
         return found
 
-    def cases(self) -> Iterator[dict[str, int]]:
+    def cases(self, names: Sequence[str]) -> Iterator[dict[str, int]]:
         """The values of the parameters that are split, every combination."""
-        names = [name for name in self.unit.split if name in self.conditions.parameters]
         for values in itertools.product(*(self.unit.split[name] for name in names)):
             yield dict(zip(names, values, strict=True))
 
     def _split(self, hard: list[Obligation]) -> None:
-        """For one size after the other; whatever stays open in one case is not proved."""
-        for case in self.cases():
-            hard = [each for each in hard if id(each) not in self.answers]
-            if not hard:
-                return
-            if self._ask(hard, case) == "valid":
-                continue
+        """For one size after the other: first of one parameter, then of both.
+
+        What is not decided for one combination of all is not decided.
+        """
+        names = [name for name in self.unit.split if name in self.conditions.parameters]
+        for chosen in (*([name] for name in names), names):
+            last = chosen == names
             for each in hard:
-                answer = self._ask([each], case)
-                if answer != "valid":
+                answer = self._in_cases(each, chosen)
+                if answer != "unknown" or last:
                     self._know([each], answer)
-        self._know([each for each in hard if id(each) not in self.answers], "valid")
+            hard = [each for each in hard if id(each) not in self.answers]
+
+    def _in_cases(self, obligation: Obligation, names: Sequence[str]) -> str:
+        for case in self.cases(names):
+            answer = self._ask([obligation], case)
+            if answer != "valid":
+                return answer
+        return "valid"
 
     # ------------------------------------------------------------------- failures
 
@@ -249,11 +262,9 @@ def _signed(model: z3.ModelRef, term: z3.BitVecRef) -> int:
 def prove(theorem: Theorem, proving: Proving) -> Outcome:
     """Decide a theorem."""
     started = time.perf_counter()
-    own = [each for each in proving.conditions.obligations
-           if each.kind not in SUPPORT and theorem.select(each)]
-    if not own and not proving.support:
-        raise ValueError(f"{theorem.name}: no obligation is selected")
-    wanted = [*proving.support, *own]
+    wanted = proving.selected(theorem)
+    if len(wanted) == len(proving.support):
+        raise ValueError(f"{theorem.name}: no obligation is its own")
     proving.decide(wanted)
     failures: list[Failure] = []
     still_open: list[str] = []
@@ -271,8 +282,3 @@ def prove(theorem: Theorem, proving: Proving) -> Outcome:
     )
     return Outcome(theorem.name, verdict, tuple(failures), tuple(still_open), len(wanted),
                    time.perf_counter() - started)
-
-
-def view_of(proving: Proving) -> View:
-    """The routine's inputs by name."""
-    return proving.conditions.entry

@@ -29,13 +29,15 @@ class Subject:
     """A model package on disk: its sources, ``scenarios/*.toml`` and ``findings.toml``.
 
     ``package`` is the dotted name that its relative imports start from; ``variant`` the name
-    of the revision as it is, without any fix.
+    of the revision as it is, without any fix.  ``proofs`` is the dotted name of the module that
+    has its theorems, if any.
     """
 
     name: str
     root: Path
     package: str
     variant: str
+    proofs: str = ""
 
 
 @functools.cache

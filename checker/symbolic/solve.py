@@ -94,7 +94,7 @@ def smallest(
     values: Sequence[z3.BitVecRef],
     milliseconds: int,
 ) -> z3.ModelRef | None:
-    """A model in which the values are least, the first of them first, unsigned.
+    """A model in which the values are least, the first of them first, nearest to zero.
 
     By bisection; where z3 does not decide a step in time the best value so far is kept.
     None where the assumptions have no model (or none is found in time).
@@ -118,6 +118,18 @@ def smallest(
             else:
                 low = middle + 1
             solver.pop()
+        if high >> (value.size() - 1):  # only negative ones: the nearest to zero
+            top = (1 << value.size()) - 1
+            while high < top:
+                middle = (high + top + 1) // 2
+                solver.push()
+                solver.add(z3.UGE(value, z3.BitVecVal(middle, value.size())))
+                if solver.check() == z3.sat:
+                    best = solver.model()
+                    high = _number(best, value)
+                else:
+                    top = middle - 1
+                solver.pop()
         solver.add(value == z3.BitVecVal(high, value.size()))
         if solver.check() == z3.sat:
             best = solver.model()

@@ -70,6 +70,11 @@ def between(low: int | z3.BitVecRef, value: z3.BitVecRef, high: int | z3.BitVecR
     return z3.And(one <= value, value <= two)
 
 
+def small(value: z3.BitVecRef) -> z3.BoolRef:
+    """From 0 to 2**31 - 1, said of the bits: that helps a SAT solver more than bounds do."""
+    return z3.Extract(EXACT - 1, 31, value) == z3.BitVecVal(0, EXACT - 31)
+
+
 def sizes(view: View) -> z3.BoolRef:
     """Pages and blocks from 512 bytes to 64 KiB; sectors of at least 512 bytes, no larger."""
     limits = {

@@ -6,6 +6,9 @@ I/O begins, it is cut: what follows rests on :func:`at_402`, which is proved the
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import z3
 
 from ...checker.symbolic.conditions import Claim, Frame
@@ -26,6 +29,7 @@ from .common import (
     page_of,
     pages,
     sizes,
+    small,
     within_files,
 )
 
@@ -53,10 +57,18 @@ def start_of_watch(view: View) -> list[z3.BoolRef]:
 
 def callers(view: View) -> z3.BoolRef:
     """What callers of VOP_GETPAGES guarantee beyond the assertions (KERNEL.md, section 3)."""
+    return z3.And(between(ZERO, view["a_centeridx"], view["a_count"] - ONE), bounded(view))
+
+
+def near(view: View) -> z3.BoolRef:
+    """The centre is not so far away that shifting it overflows."""
+    return z3.And(bounded(view), between(-(1 << 14), view["a_centeridx"], 1 << 14))
+
+
+def bounded(view: View) -> z3.BoolRef:
+    """The request is no larger than 1 GiB, and does not begin in the last offsets."""
     return z3.And(
-        between(ZERO, view["a_centeridx"], view["a_count"] - ONE),
-        pages(view, view["a_count"]) <= exact(REQUEST_MAX),
-        view["a_offset"] <= exact(FILE_MAX),
+        pages(view, view["a_count"]) <= exact(REQUEST_MAX), view["a_offset"] <= exact(FILE_MAX)
     )
 
 
@@ -194,7 +206,7 @@ def watched(view: View) -> list[z3.BoolRef]:
     """The watched byte is any byte of the window; what it is called in the file."""
     position = view["watch.position"]
     return [
-        ZERO <= position, position < pages(view, view["_getpages.npages"]),
+        small(position), position < pages(view, view["_getpages.npages"]),
         view["watch.file"] == view["_getpages.startoffset"] + position,
     ]
 
@@ -227,7 +239,7 @@ def on_disk(view: View) -> list[z3.BoolRef]:
     total, below = view["_io.totalbytes"], view["_io.bytes_"]
     start, eof = view["_getpages.startoffset"], view["_getpages.diskeof"]
     return [
-        total == pages(view, view["_getpages.npages"]),
+        total == pages(view, view["_getpages.npages"]), small(total), small(below),
         below == z3.If(eof < start, ZERO, z3.If(eof - start < total, eof - start, total)),
         view["watch.window"] == total,
     ]
@@ -254,33 +266,47 @@ def tail(view: View) -> z3.BoolRef:
     position = view["watch.position"]
     done = z3.And(view["_io.bytes_"] <= position, position < start)
     return z3.And(
-        start + left == view["_io.totalbytes"],
+        left == view["_io.totalbytes"] - start, small(left), small(start),
         view["_io.bytes_"] <= start,
         z3.Or(start == view["_io.bytes_"], aligned(start, page(view))),
         z3.If(done, zeroed(view), untouched(view)),
-        ZERO <= left,
     )
+
+
+def so_far(view: View) -> z3.BitVecRef:
+    """The bytes that the read loop is done with."""
+    return view["_io.bytes_"] - view["_read_loop.bytes_"]
 
 
 def progress(view: View, left: z3.BitVecRef) -> list[z3.BoolRef]:
     """What the read loop has done when ``left`` bytes are to do."""
     offset, start = view["_read_loop.offset"], view["_getpages.startoffset"]
-    done, position = offset - start, view["watch.position"]
-    mid_page = z3.Not(aligned(offset, page(view)))
+    done = so_far(view)
     return [
-        done + left == view["_io.bytes_"],
-        ZERO <= done, ZERO <= left,
+        offset == start + view["_io.bytes_"] - left,
+        small(left), left <= view["_io.bytes_"],
         z3.Implies(left > ZERO, aligned(offset, exact(1) << view["DEV_BSHIFT"])),
-        # Inside a page only if the page is new (of which the watched one is an example).
-        z3.Implies(
-            z3.And(left > ZERO, mid_page, page_of(view, position) == page_of(view, done)),
-            new(view),
-        ),
-        view["_read_loop.skipbytes"] + view["watch.transferred"] == done,
+        small(view["_read_loop.skipbytes"]), view["_read_loop.skipbytes"] <= done,
         *master(view),
         view["_read_loop.fs_bshift"] == view["FS_BSHIFT"],
         view["_read_loop.dev_bshift"] == view["DEV_BSHIFT"],
     ]  # fmt: skip
+
+
+def inside_new(view: View) -> z3.BoolRef:
+    """``offset`` is inside a page only if that is new (of which the watched one is an example)."""
+    offset, left = view["_read_loop.offset"], view["_read_loop.bytes_"]
+    mid_page = z3.Not(aligned(offset, page(view)))
+    same = page_of(view, view["watch.position"]) == page_of(view, so_far(view))
+    return z3.Implies(z3.And(left > ZERO, mid_page, same), new(view))
+
+
+def accounted(view: View) -> z3.BoolRef:
+    """What was skipped and what was given to the device is what is done."""
+    moved = view["watch.transferred"]
+    return z3.And(
+        view["_read_loop.skipbytes"] == so_far(view) - moved, small(moved), moved <= so_far(view)
+    )
 
 
 def master(view: View) -> list[z3.BoolRef]:
@@ -296,54 +322,75 @@ def master(view: View) -> list[z3.BoolRef]:
 def coverage(view: View) -> z3.BoolRef:
     """The read loop's part of the window, and the tail's."""
     position = view["watch.position"]
-    done = view["_read_loop.offset"] - view["_getpages.startoffset"]
+    done = so_far(view)
     return z3.If(
         position < done, filled(view),
         z3.If(position < view["_io.bytes_"], untouched(view), zeroed(view)),
     )  # fmt: skip
 
 
-def read_loop(view: View) -> z3.BoolRef:
+def read_loop(view: View) -> list[z3.BoolRef]:
     """453."""
     left = view["_read_loop.bytes_"]
-    return z3.And(
-        *progress(view, left), coverage(view), view["_read_loop.error"] == ZERO
-    )
+    return [*progress(view, left), view["_read_loop.error"] == ZERO]
 
 
-def skip_loop(view: View) -> z3.BoolRef:
+def skip_loop(view: View) -> list[z3.BoolRef]:
     """461: the same, and the page looked at is the one that holds ``offset``."""
     left = view["_read_loop.bytes_"]
-    done = view["_read_loop.offset"] - view["_getpages.startoffset"]
-    return z3.And(
-        *progress(view, left), coverage(view), left > ZERO,
-        view["_read_loop.pidx"] == page_of(view, done),
-    )  # fmt: skip
+    return [*progress(view, left), left > ZERO,
+            view["_read_loop.pidx"] == page_of(view, so_far(view))]
 
 
-def run_of_pages(view: View) -> z3.BoolRef:
+def run_of_pages(view: View) -> list[z3.BoolRef]:
+    """505: at least one page, none behind the window."""
+    pidx, count = view["_read_loop.pidx"], view["_read_loop.pcount"]
+    return [ONE <= count, pidx + count <= view["_getpages.npages"]]
+
+
+def run_new(view: View) -> z3.BoolRef:
     """505: the pages counted are new (of which the watched one is an example)."""
     pidx, count = view["_read_loop.pidx"], view["_read_loop.pcount"]
     slot = page_of(view, view["watch.position"])
-    return z3.And(
-        ONE <= count, pidx + count <= view["_getpages.npages"],
-        z3.Implies(z3.And(pidx <= slot, slot < pidx + count), new(view)),
-    )  # fmt: skip
+    return z3.Implies(z3.And(pidx <= slot, slot < pidx + count), new(view))
 
 
-def hole_pages(view: View) -> z3.BoolRef:
-    """529: the pages marked are those that the hole's bytes are in."""
-    offset = view["_read_loop.offset"]
-    start = view["_getpages.startoffset"]
-    first, last = offset - start, offset - start + view["_read_loop.iobytes"] - ONE
-    pidx, count = view["_read_loop.pidx"], view["_read_loop.holepages"]
-    return z3.And(pidx == page_of(view, first), pidx + count - ONE == page_of(view, last))
+def at_486(view: View) -> list[z3.BoolRef]:
+    """Where a page that is not valid was reached."""
+    left = view["_read_loop.bytes_"]
+    return [
+        *io_facts(view), *watched(view), *on_disk(view), *progress(view, left),
+        view["_read_loop.error"] == ZERO, left > ZERO,
+        view["_read_loop.pidx"] == page_of(view, so_far(view)),
+    ]  # fmt: skip
+
+
+def page_new(view: View) -> z3.BoolRef:
+    """486: that page is new."""
+    same = page_of(view, view["watch.position"]) == view["_read_loop.pidx"]
+    return z3.Implies(same, new(view))
+
+
+def at_519(view: View) -> list[z3.BoolRef]:
+    """Where a piece is known: not nothing, nor more than is left, nor past the block's run."""
+    left, offset = view["_read_loop.bytes_"], view["_read_loop.offset"]
+    size, lbn, run = (view[f"_read_loop.{name}"] for name in ("iobytes", "lbn", "run"))
+    return [
+        *io_facts(view), *watched(view), *on_disk(view), *progress(view, left),
+        view["_read_loop.error"] == ZERO,
+        view["_read_loop.pidx"] == page_of(view, so_far(view)),
+        between(-1, view["_read_loop.blkno"], SECTOR_MAX),
+        small(size), ZERO < size, size <= left,
+        lbn == offset >> view["FS_BSHIFT"], ZERO <= run,
+        offset + size <= (lbn + ONE + run) << view["FS_BSHIFT"],
+        z3.Implies(size < left, aligned(offset + size, ONE << view["DEV_BSHIFT"])),
+    ]  # fmt: skip
 
 
 def reached(view: View) -> list[z3.BoolRef]:
-    """Of the bytes of this piece, the watched one as an example: what disk and pages are."""
+    """519: of the bytes of the piece, the watched one as an example: what disk and pages are."""
     offset, size = view["_read_loop.offset"], view["_read_loop.iobytes"]
-    done, position = offset - view["_getpages.startoffset"], view["watch.position"]
+    done, position = so_far(view), view["watch.position"]
     inside = z3.And(done <= position, position < done + size)
     sectors = view["FS_BSHIFT"] - view["DEV_BSHIFT"]
     blkno, further = view["_read_loop.blkno"], (view["watch.file"] >> view["FS_BSHIFT"])
@@ -351,10 +398,6 @@ def reached(view: View) -> list[z3.BoolRef]:
     mid_page = z3.Not(aligned(offset + size, page(view)))
     return [
         z3.Implies(inside, new(view)),
-        z3.Implies(
-            size < view["_read_loop.bytes_"],
-            aligned(offset + size, exact(1) << view["DEV_BSHIFT"]),
-        ),
         z3.Implies(
             inside,
             z3.If(blkno < ZERO, view["watch.blkno"] < ZERO, view["watch.blkno"] == where),
@@ -365,41 +408,17 @@ def reached(view: View) -> list[z3.BoolRef]:
     ]
 
 
-def at_486(view: View) -> z3.BoolRef:
-    """Where a new page was reached."""
-    left = view["_read_loop.bytes_"]
-    done = view["_read_loop.offset"] - view["_getpages.startoffset"]
-    same = page_of(view, view["watch.position"]) == view["_read_loop.pidx"]
-    return z3.And(
-        *io_facts(view), *watched(view), *on_disk(view), *progress(view, left), coverage(view),
-        view["_read_loop.error"] == ZERO, left > ZERO,
-        view["_read_loop.pidx"] == page_of(view, done),
-        z3.Implies(same, new(view)),
-    )  # fmt: skip
+def marked(view: View) -> z3.BoolRef:
+    """529: the pages that are marked are inside the window."""
+    pidx, count = view["_read_loop.pidx"], view["_read_loop.holepages"]
+    return pidx + count <= view["_getpages.npages"]
 
 
-def at_519(view: View) -> z3.BoolRef:
-    """Where a piece is known: what is done with it rests on this alone."""
-    left = view["_read_loop.bytes_"]
-    done = view["_read_loop.offset"] - view["_getpages.startoffset"]
-    return z3.And(
-        *io_facts(view), *watched(view), *on_disk(view), *progress(view, left), coverage(view),
-        *piece(view), *reached(view),
-        view["_read_loop.error"] == ZERO,
-        view["_read_loop.pidx"] == page_of(view, done),
-        between(-1, view["_read_loop.blkno"], SECTOR_MAX),
-    )  # fmt: skip
-
-
-def piece(view: View) -> list[z3.BoolRef]:
-    """519: what is done next is not nothing, nor more than is left, nor past the block's run."""
-    offset, run = view["_read_loop.offset"], view["_read_loop.run"]
-    size, lbn = view["_read_loop.iobytes"], view["_read_loop.lbn"]
-    return [
-        ZERO < size, size <= view["_read_loop.bytes_"],
-        lbn == offset >> view["FS_BSHIFT"], ZERO <= run,
-        offset + size <= (lbn + ONE + run) << view["FS_BSHIFT"],
-    ]  # fmt: skip
+def hole_pages(view: View) -> z3.BoolRef:
+    """529: the pages marked are those that the hole's bytes are in."""
+    first, last = so_far(view), so_far(view) + view["_read_loop.iobytes"] - ONE
+    pidx, count = view["_read_loop.pidx"], view["_read_loop.holepages"]
+    return z3.And(pidx == page_of(view, first), pidx + count - ONE == page_of(view, last))
 
 
 def at_565(view: View) -> z3.BoolRef:
@@ -413,39 +432,79 @@ def never_valid(view: View) -> z3.BoolRef:
     return z3.Or(new(view), untouched(view))
 
 
-FRAME = Frame(
-    invariants={
-        74: lambda v: ZERO <= v["genfs_rel_pages.i"],
-        220: lambda v: ZERO <= v["_locked.i"],
-        239: lambda v: ZERO <= v["_locked.j"],
-        333: lambda v: z3.And(ZERO <= v["_getpages.i"], v["_getpages.i"] <= v["_getpages.npages"]),
-        356: lambda v: ZERO <= v["_getpages.k"],
-        434: tail,
-        453: read_loop,
-        461: skip_loop,
-        505: run_of_pages,
-        529: lambda v: ZERO <= v["_read_loop.i"],
-        605: lambda v: ZERO <= v["_io.i"],
-        630: lambda v: ZERO <= v["_io.j"],
-        652: lambda v: ZERO <= v["_release.i"],
-        686: lambda v: ZERO <= v["_release.j"],
-    },
-    cuts={266: at_266, 271: at_271, 275: at_275, 279: at_279, 402: at_402, 434: at_434, 486: at_486,
-          519: at_519},
-    claims=(
-        Claim("window", 275, legal_window),
-        Claim("hole-pages", 529, hole_pages),
-        Claim("filled", 565, at_565),
-        Claim("valid-kept", 565, never_valid),
-    ),
-    given={402: lambda v: z3.And(*watched(v))},
-    hints={
-        464: lambda v: v["watch.position"] == v["_read_loop.offset"] - v["_getpages.startoffset"],
-    },
+def _frame(bytes_too: bool) -> Frame:
+    """The frame of the whole routine; ``bytes_too``: with what becomes of each single byte."""
+
+    def both(
+        plain: Callable[[View], list[z3.BoolRef]], *further: Callable[[View], object]
+    ) -> Callable[[View], z3.BoolRef]:
+        def formula(view: View) -> z3.BoolRef:
+            parts = plain(view)
+            for each in further if bytes_too else ():
+                added = each(view)
+                parts += added if isinstance(added, list) else [added]
+            return z3.And(*parts)
+
+        return formula
+
+    return Frame(
+        invariants={
+            74: lambda v: ZERO <= v["genfs_rel_pages.i"],
+            220: lambda v: ZERO <= v["_locked.i"],
+            239: lambda v: ZERO <= v["_locked.j"],
+            333: lambda v: z3.And(
+                ZERO <= v["_getpages.i"], v["_getpages.i"] <= v["_getpages.npages"]
+            ),
+            356: lambda v: ZERO <= v["_getpages.k"],
+            434: tail,
+            453: both(read_loop, inside_new, coverage, accounted),
+            461: both(skip_loop, inside_new, coverage, accounted),
+            505: both(run_of_pages, run_new),
+            529: both(lambda v: [ZERO <= v["_read_loop.i"]], marked),
+            605: lambda v: ZERO <= v["_io.i"],
+            630: lambda v: ZERO <= v["_io.j"],
+            652: lambda v: ZERO <= v["_release.i"],
+            686: lambda v: ZERO <= v["_release.j"],
+        },
+        cuts={
+            266: at_266, 271: at_271, 275: at_275, 279: at_279, 402: at_402, 434: at_434,
+            486: both(at_486, inside_new, coverage, page_new, accounted),
+            519: both(at_519, inside_new, coverage, reached, accounted),
+        },
+        claims=(
+            Claim("window", 275, legal_window),
+            *(
+                (
+                    Claim("hole-pages", 529, hole_pages),
+                    Claim("filled", 565, at_565),
+                    Claim("valid-kept", 565, never_valid),
+                )
+                if bytes_too
+                else ()
+            ),
+        ),
+        given={402: lambda v: z3.And(*watched(v))},
+        # KASSERT(464) is about any page: take the watched byte to be the one at ``offset``.
+        hints={464: lambda v: v["watch.position"] == so_far(v)},
+        tracked=WATCH | BUFFERS,
+        stable={"pages.flags": 4},
+        lengths={"_getpages.pgs": slots, "a_m": lambda v: v["a_count"]},
+        smashed=frozenset({"_getpages.pgs", "a_m"}),
+        reads={name: within_files for name in SIZES_READ},
+    )  # fmt: skip
+
+
+FRAME = _frame(False)
+BYTES_FRAME = _frame(True)
+# What the entry assertions alone allow: nothing is cut, so that failures are executions.
+ENTRY_FRAME = Frame(
     tracked=WATCH | BUFFERS,
-    stable={"pages.flags": 4},
     lengths={"_getpages.pgs": slots, "a_m": lambda v: v["a_count"]},
     smashed=frozenset({"_getpages.pgs", "a_m"}),
+    reads={name: not_negative for name in SIZES_READ},
+)
+CENTRE_FRAME = replace(
+    ENTRY_FRAME,
+    claims=(Claim("not-empty", 271, lambda v: v["_getpages.orignpages"] >= ONE),),
     reads={name: within_files for name in SIZES_READ},
 )
-RAW_READS = {name: not_negative for name in SIZES_READ}

@@ -1,0 +1,154 @@
+"""genfs_do_io (1271-1390), and the lengths that genfs_gop_write (1219-1263) gives it."""
+
+from __future__ import annotations
+
+import z3
+
+from ...checker.symbolic.conditions import Claim, Frame
+from ...checker.symbolic.state import View, exact
+from .common import (
+    BUFFERS,
+    FILE_MAX,
+    REQUEST_MAX,
+    SECTOR_MAX,
+    SIZES_READ,
+    WATCH,
+    aligned,
+    between,
+    not_negative,
+    sizes,
+    small,
+    within_files,
+)
+
+ZERO, ONE = exact(0), exact(1)
+
+
+def entry(view: View) -> z3.BoolRef:
+    """Types and parameters; nothing is watched yet; the window is what the caller mapped."""
+    return z3.And(
+        sizes(view),
+        *(view[f"watch.{name}"] == ZERO for name in ("transferred", "reads", "zeroes", "asked")),
+        between(-1, view["watch.blkno"], 2 * SECTOR_MAX),
+        view["watch.window"] == view["length"],
+    )
+
+
+def callers(view: View) -> z3.BoolRef:
+    """What putpages and direct I/O pass: whole sectors of the file, a bounded length."""
+    return z3.And(
+        between(0, view["off"], FILE_MAX),
+        aligned(view["off"], ONE << view["DEV_BSHIFT"]),
+        small(view["length"]), between(1, view["length"], REQUEST_MAX),
+        view["watch.file"] == view["off"] + view["watch.position"],
+        small(view["watch.position"]), view["watch.position"] < view["length"],
+    )  # fmt: skip
+
+
+def facts(view: View) -> list[z3.BoolRef]:
+    """What stays true during the I/O."""
+    return [
+        sizes(view), callers(view), view["watch.window"] == view["length"],
+        between(-1, view["watch.blkno"], 2 * SECTOR_MAX),
+        view["genfs_do_io.fs_bshift"] == view["FS_BSHIFT"],
+        view["genfs_do_io.dev_bshift"] == view["DEV_BSHIFT"],
+        view["genfs_do_io.mbp"] == ZERO, view["watch.asked"] == ONE,
+        z3.Select(view.array("bufs.koff"), z3.BitVecVal(0, 32)) == 0,
+        between(0, view["genfs_do_io.eof"], exact(FILE_MAX + REQUEST_MAX)),
+        small(total(view)), ONE <= total(view), total(view) <= view["length"],
+    ]  # fmt: skip
+
+
+def total(view: View) -> z3.BitVecRef:
+    """The master buffer's bytes (1315)."""
+    return z3.Select(view.array("bufs.b_bcount"), z3.BitVecVal(0, 32))
+
+
+def length(view: View) -> z3.BoolRef:
+    """1301: no more than was mapped, and nothing past the end, if it starts before it."""
+    size, eof = view["genfs_do_io.bytes_"], view["genfs_do_io.eof"]
+    return z3.And(
+        ONE <= size, size <= view["length"],
+        z3.Implies(view["off"] < eof, size <= eof - view["off"]),
+        z3.Implies(eof < view["off"], size == view["length"]),
+    )  # fmt: skip
+
+
+def inside_file(view: View) -> z3.BoolRef:
+    """1301: nothing past the end is transferred."""
+    return view["off"] + view["genfs_do_io.bytes_"] <= view["genfs_do_io.eof"]
+
+
+def progress(view: View) -> list[z3.BoolRef]:
+    """What is done when ``bytes`` are left, and what became of the watched byte."""
+    offset, left = view["genfs_do_io.offset"], view["genfs_do_io.bytes_"]
+    done, position = total(view) - left, view["watch.position"]
+    untouched = z3.And(view["watch.reads"] == ZERO, view["watch.zeroes"] == ZERO)
+    return [
+        offset == view["off"] + total(view) - left,
+        small(left), left <= total(view),
+        z3.Implies(left > ZERO, aligned(offset, ONE << view["DEV_BSHIFT"])),
+        view["genfs_do_io.skipbytes"] == done - view["watch.transferred"],
+        small(view["watch.transferred"]), view["watch.transferred"] <= done,
+        z3.If(position < done, once(view), untouched),
+    ]  # fmt: skip
+
+
+def once(view: View) -> z3.BoolRef:
+    """The byte was transferred; or it is a hole's, and a read zeroed it."""
+    reads, zeroes = view["watch.reads"], view["watch.zeroes"]
+    hole = view["watch.blkno"] < ZERO
+    writing = view["rw"] == ONE
+    return z3.And(
+        reads == z3.If(hole, ZERO, ONE),
+        zeroes == z3.If(z3.And(hole, z3.Not(writing)), ONE, ZERO),
+    )
+
+
+def loop(view: View) -> z3.BoolRef:
+    """1333."""
+    return z3.And(*facts(view), *progress(view), view["genfs_do_io.error"] == ZERO)
+
+
+def piece(view: View) -> z3.BoolRef:
+    """1346: a piece is known; of its bytes the watched one is an example."""
+    offset, left = view["genfs_do_io.offset"], view["genfs_do_io.bytes_"]
+    size, lbn, run = (view[f"genfs_do_io.{name}"] for name in ("iobytes", "lbn", "run"))
+    done, position = total(view) - left, view["watch.position"]
+    blkno = view["genfs_do_io.blkno"]
+    sectors = view["FS_BSHIFT"] - view["DEV_BSHIFT"]
+    where = blkno + (((view["watch.file"] >> view["FS_BSHIFT"]) - lbn) << sectors)
+    return z3.And(
+        *facts(view), *progress(view), view["genfs_do_io.error"] == ZERO,
+        small(size), ZERO < size, size <= left,
+        lbn == offset >> view["FS_BSHIFT"], ZERO <= run,
+        offset + size <= (lbn + ONE + run) << view["FS_BSHIFT"],
+        between(-1, blkno, SECTOR_MAX),
+        z3.Implies(size < left, aligned(offset + size, ONE << view["DEV_BSHIFT"])),
+        z3.Implies(
+            z3.And(done <= position, position < done + size),
+            z3.If(blkno < ZERO, view["watch.blkno"] < ZERO, view["watch.blkno"] == where),
+        ),
+    )  # fmt: skip
+
+
+def finished(view: View) -> z3.BoolRef:
+    """1378: without an error every byte of the request was dealt with once."""
+    return z3.Implies(
+        z3.And(view["genfs_do_io.error"] == ZERO, view["watch.position"] < total(view)),
+        once(view),
+    )
+
+
+FRAME = Frame(
+    invariants={1333: loop},
+    cuts={1346: piece},
+    claims=(Claim("length", 1305, length), Claim("finished", 1378, finished)),
+    tracked=WATCH | BUFFERS,
+    reads={name: within_files for name in SIZES_READ},
+)
+ENTRY_FRAME = Frame(
+    claims=(Claim("inside-file", 1305, inside_file),),
+    tracked=WATCH | BUFFERS,
+    reads={name: not_negative for name in SIZES_READ},
+)

@@ -1,0 +1,288 @@
+"""Every theorem, and running them: one unit after the other, or several at a time."""
+
+from __future__ import annotations
+
+import ast
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+from ..checker.lang.source import Source
+from ..checker.symbolic.conditions import Frame, Obligation
+from .arithmetic import do_io, getpages, putpages
+from .arithmetic.common import CHECKS, SHIFTS, SYMBOLIC
+from .source import source
+from .theorem import Assumption, Outcome, Proving, Theorem, Unit, prove
+
+SECONDS = 4.0  # of z3 for one question
+ALL_SIZES = "pages and blocks of 512 bytes to 64 KiB, sectors no larger than either"
+SPLIT = {"PAGE_SHIFT": tuple(SHIFTS), "FS_BSHIFT": tuple(SHIFTS)}
+DOUBTS = ("overflow", "wrap", "conversion", "shift")
+INPUTS = ("a_count", "a_centeridx", "a_offset", "vnodes.v_size", "PAGE_SHIFT", "FS_BSHIFT")
+
+
+def fixes(model: Source) -> tuple[str, ...]:
+    """The names of all fixes."""
+    found = {
+        node.args[0].value
+        for kind in ("routine", "atomic", "pure")
+        for function in model.functions(kind)
+        for node in ast.walk(function.node)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        and node.func.id == "fixed" and isinstance(node.args[0], ast.Constant)
+    }
+    return tuple(sorted(str(name) for name in found))
+
+
+def _doubt(each: Obligation, first: int, last: int) -> bool:
+    """Arithmetic of the seed's own expressions in a range of lines."""
+    return (
+        each.kind in DOUBTS and first <= each.line <= last and each.file.startswith("model/genfs")
+        and each.line not in EXCEPTIONS
+    )  # fmt: skip
+
+
+# Arithmetic that is no offset's, count's or size's, or wraps on purpose (README).
+EXCEPTIONS = {
+    202: "the generation counter of g_dirtygen",
+    1301: "an end before the start becomes huge, on purpose",
+}
+IO_LINES = (402, 646)
+OPEN_INDEX = (531, 534)  # they rest on the bytes unit's invariants
+
+
+def _getpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
+    entry = Assumption("entry", "the assertions 166 and 167, and the types", getpages.entry)
+    callers = Assumption(
+        "callers", "0 <= centeridx < count, at most 1 GiB asked for, offsets and sizes at most "
+        "LLONG_MAX - 4 GiB", getpages.callers,
+    )  # fmt: skip
+    suffix = "" if variant == "1.18" else f"-{variant}"
+
+    def unit(name: str, frame: Frame, *assumptions: Assumption) -> Unit:
+        return Unit(
+            f"{name}{suffix}", "genfs_getpages", variant, frame, assumptions,
+            switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT,
+        )  # fmt: skip
+
+    whole = unit("getpages", getpages.FRAME, entry, callers)
+
+    def theorem(
+        name: str,
+        statement: str,
+        select: Callable[[Obligation], bool],
+        of: Unit = whole,
+        long: bool = False,
+    ) -> Theorem:
+        return Theorem(f"{name}{suffix}", statement, of, select, ALL_SIZES, INPUTS, long)
+
+    yield theorem(
+        "getpages-window",
+        "startoffset and endoffset (268-274) are whole blocks around the request, cut behind the "
+        "last legal page; the request is one page at least and lies inside; ridx and the array's "
+        "size (275-278) are exactly the window's pages",
+        lambda each: each.kind == "claim" and each.name == "window",
+    )
+    yield theorem(
+        "getpages-array",
+        "every index into pgs and into the caller's array, in getpages and in the services it "
+        "gives them to, is inside (530-534 are getpages-bytes')",
+        lambda each: each.kind == "index" and each.line not in (121, *OPEN_INDEX),
+    )
+    yield theorem(
+        "getpages-no-overflow",
+        "no signed operation overflows, no unsigned one wraps, no conversion changes a value, "
+        "no shift is out of range (144-687)",
+        lambda each: _doubt(each, 144, 687),
+    )
+    yield theorem(
+        "getpages-tail",
+        "the tail loop (433-445) keeps its assertion, and zeroes of each page that is new exactly "
+        "the bytes from the end on disk to the end of the window, once, and nothing else",
+        lambda each: (each.kind == "check" and each.name == "kassert" and each.line == 437)
+        or (each.kind == "check" and each.name == "window" and each.line == 439),
+    )
+    yield theorem(
+        "getpages-pieces",
+        "every piece of the read loop (452-563) is not empty and stays inside the window, the run "
+        "of blocks and what is left",
+        lambda each: each.kind == "check" and (
+            each.name in ("window", "request")
+            or each.text == "a transfer of no bytes"),
+    )
+    yield theorem(
+        "getpages-bytes",
+        "without an error every byte of a new page is read or zeroed exactly once, from the place "
+        "that the block map gives; no byte of a valid page is touched, with or without error; 464 "
+        "holds; 529-536 mark the pages that the hole's bytes are in, all inside the array; pieces and skipped bytes add up to the master's length",
+        lambda each: (each.kind == "claim" and each.name in ("filled", "valid-kept", "hole-pages"))
+        or (each.kind == "check" and each.name in ("address", "transfer", "accounting"))
+        or (each.kind == "check" and each.name == "kassert" and each.line == 464)
+        or (each.kind == "index" and each.line in OPEN_INDEX)
+        or (each.kind == "stable" and each.line in (531, 534)),
+        unit("getpages-bytes", getpages.BYTES_FRAME, entry, callers),
+        long=True,
+    )
+    alone = unit("getpages-entry", getpages.ENTRY_FRAME, entry)
+    yield theorem(
+        "getpages-entry-overflow",
+        "the assertions at entry (165-167) alone keep the arithmetic of 147-278 from overflowing",
+        lambda each: _doubt(each, 147, 278),
+        alone,
+    )
+    centre = unit(
+        "getpages-centre", getpages.CENTRE_FRAME, entry,
+        Assumption("near", "as callers, but a_centeridx is from -2**14 to 2**14", getpages.near),
+    )  # fmt: skip
+    yield theorem(
+        "getpages-entry-centre",
+        "the assertion 165 keeps a_centeridx inside the caller's array (249), and with it the "
+        "request from being empty (268)",
+        lambda each: (each.kind == "claim" and each.name == "not-empty")
+        or (each.kind == "index" and each.line == 249),
+        centre,
+    )
+
+
+def _do_io(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
+    suffix = "" if variant == "1.18" else f"-{variant}"
+    entry = Assumption("entry", "the types; the window is what the caller mapped", do_io.entry)
+    callers = Assumption(
+        "callers", "the offset is a sector's inside files; 1 byte to 1 GiB", do_io.callers
+    )
+    whole = Unit(f"do-io{suffix}", "genfs_do_io", variant, do_io.FRAME, (entry, callers),
+                 switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT)
+    values = ("length", "off", "vnodes.v_writesize", "PAGE_SHIFT", "FS_BSHIFT")
+    yield Theorem(
+        f"do-io-length{suffix}",
+        "the length (1301) is at least 1, at most what was mapped, and at most what is left of the "
+        "file if it starts before its end; no other arithmetic of 1290-1386 overflows, wraps, or "
+        "changes a value in a conversion",
+        whole,
+        lambda each: (each.kind == "claim" and each.name == "length") or _doubt(each, 1290, 1386),
+        ALL_SIZES, values,
+    )  # fmt: skip
+    yield Theorem(
+        f"do-io-pieces{suffix}",
+        "every piece of the loop (1332-1374) is not empty and stays inside the window, the run "
+        "and what is left; each byte is transferred once, or is a hole's; the sums agree (1378)",
+        whole,
+        lambda each: (each.kind == "claim" and each.name == "finished")
+        or (each.kind == "check" and each.name in ("window", "accounting", "transfer", "request")),
+        ALL_SIZES, values,
+    )  # fmt: skip
+    yield Theorem(
+        f"do-io-address{suffix}",
+        "each byte goes to, or comes from, the place on disk that the block map gives it, in the "
+        "middle of blocks too (1367-1368)",
+        whole,
+        lambda each: each.kind == "check" and each.name == "address",
+        ALL_SIZES, values,
+    )  # fmt: skip
+    start = Unit(f"do-io-entry{suffix}", "genfs_do_io", variant, do_io.ENTRY_FRAME,
+                 (entry, callers), switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT)
+    yield Theorem(
+        f"do-io-inside-file{suffix}",
+        "nothing past the end of the file is transferred (1301)",
+        start,
+        lambda each: each.kind == "claim" and each.name == "inside-file",
+        ALL_SIZES, values,
+    )  # fmt: skip
+
+
+def _putpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
+    suffix = "" if variant == "1.18" else f"-{variant}"
+    offset = Assumption("page", "the page's offset is inside files; MAXPHYS is a page to 1 GiB",
+                        putpages.page_offset)
+    cluster = Unit(f"cluster{suffix}", "_cluster", variant, putpages.CLUSTER_FRAME, (offset,),
+                   switched, SYMBOLIC, {"MAXPHYS_PAGES": 1}, CHECKS, SPLIT)
+    yield Theorem(
+        f"putpages-cluster{suffix}",
+        "the cluster (1022-1060) stays inside the array of MAXPHYS >> PAGE_SHIFT slots and does "
+        "not begin before the file, and nothing overflows",
+        cluster,
+        lambda each: each.kind == "index" or _doubt(each, 1022, 1060)
+        or (each.kind == "claim" and each.name == "backward"),
+        ALL_SIZES + "; MAXPHYS of 1 page to 1 GiB", ("off", "MAXPHYS_PAGES", "PAGE_SHIFT"),
+    )  # fmt: skip
+    limits = Assumption("entry", "the assertions 788 and 789, and the types", putpages.entry_range)
+    inside = Assumption("callers", "ranges start inside files", putpages.callers)
+    for name, assumptions, claim in (
+        ("putpages-range", (limits, inside),
+         "the pages of the range (845-849) are counted without overflow"),
+        ("putpages-entry-range", (limits,),
+         "the assertions 788 and 789 alone keep 845-849 from overflowing"),
+    ):
+        yield Theorem(
+            f"{name}{suffix}", claim,
+            Unit(f"{name}{suffix}", "genfs_do_putpages", variant, putpages.SCAN_FRAME, assumptions,
+                 switched, SYMBOLIC, {}, CHECKS, SPLIT),
+            lambda each: _doubt(each, 845, 849),
+            ALL_SIZES, ("endoff", "startoff", "PAGE_SHIFT"),
+        )  # fmt: skip
+
+
+@functools.cache
+def theorems() -> tuple[Theorem, ...]:
+    """All theorems: of the revision as it is, then of the one with every fix."""
+    found: list[Theorem] = []
+    for variant, switched in (("1.18", ()), ("hardened", fixes(source()))):
+        for family in (_getpages, _do_io, _putpages):
+            found.extend(family(variant, switched))
+    return tuple(found)
+
+
+def _of_unit(names: tuple[str, ...], seconds: float) -> list[Outcome]:
+    """Decide theorems of one unit, in a process of its own."""
+    chosen = [each for each in theorems() if each.name in names]
+    proving = Proving(chosen[0].unit, source(), seconds)
+    return [prove(each, proving) for each in chosen]
+
+
+def run(
+    names: Sequence[str] = (), workers: int = 1, seconds: float = SECONDS
+) -> Iterator[tuple[Theorem, Outcome]]:
+    """Decide theorems (none named: all but the long ones); each as its unit is done.
+
+    Raises KeyError for a name that no theorem has.
+    """
+    known = {each.name for each in theorems()}
+    for name in names:
+        if name not in known:
+            raise KeyError(name)
+    chosen = [each for each in theorems() if (each.name in names if names else not each.long)]
+    units: dict[str, list[Theorem]] = {}
+    for each in chosen:
+        units.setdefault(each.unit.name, []).append(each)
+    jobs = [tuple(each.name for each in unit) for unit in units.values()]
+    by_name = {each.name: each for each in chosen}
+    if workers == 1:
+        for job in jobs:
+            for outcome in _of_unit(job, seconds):
+                yield by_name[outcome.name], outcome
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(_of_unit, job, seconds) for job in jobs]):
+            for outcome in future.result():
+                yield by_name[outcome.name], outcome
+
+
+def export(names: Sequence[str], folder: Path) -> int:
+    """Write every question as SMT-LIB 2, a file for each: ``unsat`` means that it holds."""
+    folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    provings: dict[str, Proving] = {}
+    for theorem in theorems():
+        if names and theorem.name not in names:
+            continue
+        unit = theorem.unit
+        if unit.name not in provings:
+            provings[unit.name] = Proving(unit, source(), SECONDS)
+        for number, each in enumerate(provings[unit.name].selected(theorem)):
+            place = f"{each.file}, line {each.line} of the seed: {each.kind} {each.name}"
+            text = provings[unit.name].question(each).smt2(f"{theorem.name}\n{place}\n{each.text}")
+            (folder / f"{theorem.name}-{number:03}.smt2").write_text(text)
+            count += 1
+    return count
