@@ -23,6 +23,7 @@ from .storage import place_locals
 from .units import DONE, Needs, ThreadWriter
 
 MAX_PROCESSES = 255
+MAX_TABLE = 2040
 
 LISTS = """\
 /* Lists are prefixes of arrays: n elements of a from b on, the rest holds e. */
@@ -83,9 +84,7 @@ class _Model:
 
     def exported(self) -> Exported:
         chosen = self.chosen
-        processes: list[str] = []
-        for at, thread in enumerate(self.program.threads):
-            processes += self._process(at, thread, chosen)
+        processes = self._processes(chosen)
         processes += self._monitor(chosen)
         if chosen:
             processes += self._init()
@@ -144,7 +143,25 @@ class _Model:
             lines += ["", *LISTS.splitlines()]
         return lines
 
-    def _process(self, at: int, thread: ir.Thread, chosen: bool) -> list[str]:
+    def _processes(self, chosen: bool) -> list[str]:
+        """The threads, those with the longest steps last: SPIN takes them from the last on.
+
+        It keeps a table of 2048 entries, of which every d_step takes one for good, and for a
+        while one for each of its states.
+        """
+        made = [
+            self._process(at, thread, chosen) for at, thread in enumerate(self.program.threads)
+        ]
+        lines: list[str] = []
+        used = 0
+        for longest, name, text in sorted(made, key=lambda one: (-one[0], one[1])):
+            used += sum(line.count("d_step {") for line in text)
+            if used + longest > MAX_TABLE:
+                raise ExportError(f"{name}: its longest step is too long for a d_step of SPIN")
+            lines = [*text, *lines]
+        return lines
+
+    def _process(self, at: int, thread: ir.Thread, chosen: bool) -> tuple[int, str, list[str]]:
         program = self.program
         live = liveness(thread)
         stops = fine_stops(program)[at]
@@ -171,7 +188,8 @@ class _Model:
         lines = [head, *(f"  {line}" for line in storage.declarations)]
         if start:
             raise ExportError(f"{thread.name}: a local that begins with another value than 0")
-        return [*lines, *units, f"{DONE}: false  {comment('it has finished')}", "}", ""]
+        lines += [*units, f"{DONE}: false  {comment('it has finished')}", "}", ""]
+        return writer.longest, thread.name, lines
 
     def _printer(self, what: str) -> Printer:
         ranges = Ranges(self.program)

@@ -7,6 +7,7 @@ asserts, puts back what it stored, and the process stays where it is.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -29,7 +30,6 @@ from .paths import (
 from .storage import Storage
 
 MAX_GUARD = 1500
-MAX_STEP = 1400
 DONE = "end_done"
 BEYOND = "beyond Promela's int"
 
@@ -64,7 +64,8 @@ class ThreadWriter:
     """Writes the units of one thread.
 
     ``unfinished``: count down the threads that have not ended where this one does.
-    ``commands``: write guarded commands where that is possible.
+    ``commands``: write guarded commands where that is possible.  ``longest`` is the size of
+    the longest unit, in SPIN's states.
     """
 
     program: ir.Program
@@ -77,6 +78,7 @@ class ThreadWriter:
     commands: bool = True
     simple: int = 0
     structured: int = 0
+    longest: int = 0
     ranges: Ranges = field(init=False)
     faults: Faults = field(init=False)
     scratch: dict[tuple[int, int], str] = field(default_factory=dict)
@@ -352,6 +354,8 @@ class _Structured:
     choices: list[int] = field(default_factory=list)
     undo: bool = False
     dirty: set[str] = field(default_factory=set)
+    incoming: dict[int, int] = field(default_factory=dict)
+    sure: set[str] = field(default_factory=set)
     known: dict[int, list[tuple[str, str]]] = field(default_factory=dict)
 
     def lines(self) -> list[str]:
@@ -367,6 +371,9 @@ class _Structured:
                 raise ExportError(f"{writer.what(node)}: waits in the middle of a step")
             if node in self.choices and node in made.reaching({node}):
                 raise ExportError(f"{writer.what(node)}: chooses in a loop within a step")
+        for node in made.order:
+            for to in made.after[node]:
+                self.incoming[to] = self.incoming.get(to, 0) + 1
         failing = {node for node in made.order if node in self.choices or self._violations(node)}
         if self.choices:
             failing |= {to for node in made.order for to in made.after[node] if to < 0}
@@ -408,14 +415,13 @@ class _Structured:
     def _wrapped(self, inside: list[str], targets: list[int], first: ir.Action) -> list[str]:
         """The sequence as one step, and what leads on from it.
 
-        SPIN takes some two thousand statements in a d_step.  An atomic of single statements is no
-        way out: backtracking does not restore the hidden variables that they would share.
+        It is one d_step, however long: in an atomic of single statements backtracking would not
+        restore the hidden variables that they would share.
         """
         writer = self.writer
         if not targets:
             raise ExportError(f"{writer.what(self.flow.stop)}: a step without an end")
-        if sum(map(_size, inside)) > MAX_STEP:
-            raise ExportError(f"{writer.what(self.flow.stop)}: the step is too long for a d_step")
+        writer.longest = max(writer.longest, sum(map(_size, inside)))
         if len(targets) == 1:
             return ["  if", "  :: d_step {", *_indented(inside, 4),
                     f"  }}; goto {writer.label(targets[0])}", "  fi;"]  # fmt: skip
@@ -495,7 +501,12 @@ class _Structured:
                 self._line(depth, "h_fuel++;")
                 label = self._fail("divergence")
                 self._line(depth, f"if :: h_fuel > {FUEL} -> goto {label} :: else fi;")
+            if self.incoming.get(node, 0) > 1:
+                self.sure.clear()
             for condition, name in self._violations(node):
+                if condition in self.sure:
+                    continue
+                self.sure.add(condition)
                 self._line(depth, f"if :: {condition} -> goto {self._fail(name)} :: else fi;")
             action = code[node].action
             if isinstance(action, ir.Branch) and len(made.after[node]) == 2:
@@ -505,6 +516,7 @@ class _Structured:
                 self._choice(node, action, depth)
             for statement in writer.statements(node, f"pick_{self._picked(node)}"):
                 self._line(depth, f"{statement};")
+                self._forget(statement)
             if isinstance(action, ir.Choose):
                 self._line(depth, f"pick_{self._picked(node)} = 0;")
             (node,) = made.after[node]
@@ -518,7 +530,9 @@ class _Structured:
             return one if test == "1" else two
         self._line(depth, "if")
         self._line(depth, f":: {test} ->")
+        sure = set(self.sure)
         self._arm(one, meet, depth + 2)
+        self.sure = sure
         if meet is None or two == meet:
             self._line(depth, ":: else fi;")  # the first arm never comes back, or nothing is left
             return two
@@ -532,6 +546,15 @@ class _Structured:
             self._line(depth, "skip;")
         else:
             self._emit(node, until, depth)
+
+    def _forget(self, statement: str) -> None:
+        """What is known not to be a violation may be one after a statement."""
+        stored = re.match(r"(\w+)(\[.*\])? = ", statement)
+        if stored is None:
+            self.sure.clear()
+            return
+        name = re.compile(rf"\b{stored[1]}\b")
+        self.sure = {condition for condition in self.sure if not name.search(condition)}
 
     def _picked(self, node: int) -> int:
         return self.choices.index(node) if node in self.choices else 0
@@ -563,9 +586,8 @@ class _Structured:
 
 
 def _size(line: str) -> int:
-    """About how many of SPIN's states a line makes."""
-    size = line.count(";") + 2 * line.count("::") + (" -> goto" in line) + line.count(" fi")
-    return size + 12 * line.count("list_")
+    """How many of SPIN's states a line makes, or a few more."""
+    return line.count(";") + 2 * line.count("::") + 12 * line.count("list_")
 
 
 def _option(statements: list[str], target: str, kind: str = "d_step") -> str:
