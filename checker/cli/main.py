@@ -13,6 +13,7 @@ from ..lang.errors import ModelError, ScenarioError
 from ..trace.errors import DataError
 from .check import check
 from .coverage import coverage
+from .export import export
 from .findings import findings
 from .graph import graph
 from .library import Subject
@@ -38,7 +39,7 @@ def cli() -> None:
     """
 
 
-for verb in (check, scenarios, show, findings, coverage, races, graph):
+for verb in (check, scenarios, show, findings, coverage, races, graph, export):
     cli.add_command(verb)
 
 
