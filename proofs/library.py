@@ -116,7 +116,8 @@ def _getpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
         "getpages-bytes",
         "without an error every byte of a new page is read or zeroed exactly once, from the place "
         "that the block map gives; no byte of a valid page is touched, with or without error; 464 "
-        "holds; 529-536 mark the pages that the hole's bytes are in, all inside the array; pieces and skipped bytes add up to the master's length",
+        "holds; 529-536 mark the pages that the hole's bytes are in, all inside the array; "
+        "pieces and skipped bytes add up to the master's length",
         lambda each: (each.kind == "claim" and each.name in ("filled", "valid-kept", "hole-pages"))
         or (each.kind == "check" and each.name in ("address", "transfer", "accounting"))
         or (each.kind == "check" and each.name == "kassert" and each.line == 464)

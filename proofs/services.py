@@ -217,8 +217,8 @@ def uvm_pagelookup(vp: Vnode, off: off_t) -> Page:
 def uvm_page_unbusy(pgs: PageArray, npgs: int32) -> None:
     """Looks at ``npgs`` slots."""
     if npgs > 0:
-        first: PageOrDontcare = pgs[0]
-        last: PageOrDontcare = pgs[npgs - 1]
+        first: PageOrDontcare = pgs[0]  # noqa: F841
+        last: PageOrDontcare = pgs[npgs - 1]  # noqa: F841
 
 
 @routine
@@ -288,16 +288,16 @@ def pmap_page_protect(pg: Page, prot: Prot) -> None:
 def uvm_pagermapin(pgs: PageArray, npages: int32, pagedaemon: bool) -> Kva:
     """The window has ``npages`` pages, all of them from the array."""
     check("request", npages > 0, "maps no page")
-    first: PageOrDontcare = pgs[0]
-    last: PageOrDontcare = pgs[npages - 1]
-    watch.window = cast(size_t, npages) * PAGE_SIZE
+    first: PageOrDontcare = pgs[0]  # noqa: F841
+    last: PageOrDontcare = pgs[npages - 1]  # noqa: F841
+    watch.window = cast(size_t, npages) * PAGE_SIZE  # type: ignore[redundant-cast]
     return kvas[0]
 
 
 @routine
 def uvm_pagermapout(kva: Kva, npages: int32) -> None:
     """The whole window and nothing else."""
-    check("request", cast(size_t, npages) * PAGE_SIZE == watch.window, "unmaps a part")
+    check("request", cast(size_t, npages) * PAGE_SIZE == watch.window, "unmaps a part")  # type: ignore[redundant-cast]
 
 
 @routine
@@ -305,7 +305,9 @@ def kva_zero(kva: Kva, koff: size_t, length: size_t) -> None:
     """memset to zero of ``length`` bytes from ``koff`` on."""
     at: size_t = koff
     check(
-        "window", length <= watch.window and at <= watch.window - length, "zeroes outside the window"
+        "window",
+        length <= watch.window and at <= watch.window - length,
+        "zeroes outside the window",
     )
     if at <= watch.position and watch.position - at < length:
         watch.zeroes += 1
@@ -359,7 +361,9 @@ def VOP_STRATEGY(bp: Buf) -> None:
     size: size_t = bp.b_bcount
     check("transfer", size > 0, "a transfer of no bytes")
     check(
-        "window", size <= watch.window and at <= watch.window - size, "transfers outside the window"
+        "window",
+        size <= watch.window and at <= watch.window - size,
+        "transfers outside the window",
     )
     watch.transferred += size
     if at <= watch.position and watch.position - at < size:
@@ -368,7 +372,7 @@ def VOP_STRATEGY(bp: Buf) -> None:
         check("transfer", watch.blkno >= 0, "a transfer for a hole")
         check(
             "address",
-            (sector << DEV_BSHIFT) + cast(off_t, watch.position - at)
+            (sector << DEV_BSHIFT) + cast(off_t, watch.position - at)  # type: ignore[redundant-cast]
             == (watch.blkno << DEV_BSHIFT) + (watch.file & (FS_BSIZE - 1)),
             "the byte goes to another place than the file has for it",
         )
@@ -390,7 +394,7 @@ def VOP_BMAP(vp: Vnode, lbn: daddr_t) -> tuple[errno, daddr_t, int32]:
     mine: daddr_t = watch.file >> FS_BSHIFT
     wait_until(blkno >= -1 and blkno <= (1 << 46), "a sector, or none")
     wait_until(
-        run >= 0 and run < (1 << 21) and ((cast(off_t, run) + 1) << FS_BSHIFT) <= (1 << 30),
+        run >= 0 and run < (1 << 21) and ((cast(off_t, run) + 1) << FS_BSHIFT) <= (1 << 30),  # type: ignore[redundant-cast]
         "a run within a transfer",
     )
     wait_until(

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-import z3
+import z3  # type: ignore[import-untyped]
 
 from ..checker.lang import ir
 from ..checker.lang.compile import compile_routine
@@ -195,6 +195,8 @@ class Proving:
     def _constants(self, case: Mapping[str, int]) -> list[tuple[z3.ExprRef, z3.ExprRef]]:
         found = []
         for name, value in case.items():
+            if name not in self.conditions.parameters:
+                continue  # the routine does not read it
             term = self.conditions.parameters[name]
             found.append((term.value, z3.BitVecVal(value, term.ctype.bits)))
         return found
@@ -256,7 +258,7 @@ class Proving:
 def _signed(model: z3.ModelRef, term: z3.BitVecRef) -> int:
     value = model.eval(term, model_completion=True)
     assert isinstance(value, z3.BitVecNumRef)
-    return value.as_signed_long()
+    return int(value.as_signed_long())
 
 
 def prove(theorem: Theorem, proving: Proving) -> Outcome:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-import z3
+import z3  # type: ignore[import-untyped]
 
 from ..lang import ir
 from .flow import Flow, Loop, analyse
@@ -43,13 +43,13 @@ class Frame:
     """What a proof adds to a routine.
 
     ``invariants``: of the loop whose head cites this line.  ``cuts``: proved at a statement,
-    where everything else is forgotten: what follows rests on the cut alone.  ``claims``: what is to be proved
-    at statements.  ``given``: what defines the constants that the proof watches, at a line.
-    ``hints``: assumed for the obligations of one line only (they may only choose which
-    element an arbitrary watched constant stands for).  ``tracked``: shared variables that no
-    other thread changes.  ``stable``: bits of a shared variable's elements that nobody
-    changes; the routine's own stores must keep them.  ``lengths``: of local arrays whose
-    length is a value.  ``smashed``: local arrays of which a store makes all contents
+    where everything else is forgotten: what follows rests on the cut alone.  ``claims``: what
+    is to be proved at statements.  ``given``: what defines the constants that the proof
+    watches, at a line.  ``hints``: assumed for the obligations of one line only (they may only
+    choose which element an arbitrary watched constant stands for).  ``tracked``: shared
+    variables that no other thread changes.  ``stable``: bits of a shared variable's elements
+    that nobody changes; the routine's own stores must keep them.  ``lengths``: of local arrays
+    whose length is a value.  ``smashed``: local arrays of which a store makes all contents
     arbitrary (somebody else fills them).  ``reads``: what is known of every value read from
     a shared variable.
     """
@@ -240,10 +240,10 @@ class Execution:
                 return constant(value, ctype)
             case ir.Param(name):
                 return self.parameters[name]
-            case ir.Local(var, None):
-                return self.state.scalars["local", var]
-            case ir.Local(var, index):
-                return self._read_element(var, self.eval(index))
+            case ir.Local(var, position):
+                if position is None:
+                    return self.state.scalars["local", var]
+                return self._read_element(var, self.eval(position))
             case ir.Shared(var, index):
                 return self._read_shared(var, self.eval(index))
             case ir.Unary(op, operand, ctype):
@@ -261,11 +261,10 @@ class Execution:
                 return select(truth, self._guarded(truth, then),
                               self._guarded(z3.Not(truth), other))
             case ir.ListNext(ref):
-                var = self.program.shared[ref.var]
-                term = self._new(f"next.{var.name}", var.domain.ctype)
-                self._typed(term, var.domain)
-                return self._read(f"next.{var.name}", term)
-
+                listed = self.program.shared[ref.var]
+                term = self._new(f"next.{listed.name}", listed.domain.ctype)
+                self._typed(term, listed.domain)
+                return self._read(f"next.{listed.name}", term)
         raise AssertionError(expr)
 
     def _guarded(self, guard: z3.BoolRef, expr: ir.Expr) -> Term:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import z3
+import z3  # type: ignore[import-untyped]
 
 from ..explore import semantics
 from ..lang import ir
@@ -162,10 +162,10 @@ class Replay:
                 return value
             case ir.Param(name):
                 return self.parameters[name]
-            case ir.Local(var, None):
-                return self.locals[var]
-            case ir.Local(var, index):
-                at = self._eval(index, wanted)
+            case ir.Local(var, position):
+                if position is None:
+                    return self.locals[var]
+                at = self._eval(position, wanted)
                 if wanted:
                     self._inside(var, at)
                 if (var, at) in self.arrays:

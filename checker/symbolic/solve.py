@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-import z3
+import z3  # type: ignore[import-untyped]
 
 Answer: TypeAlias = Literal["valid", "false", "unknown"]
 
@@ -139,7 +139,7 @@ def smallest(
 def _number(model: z3.ModelRef, value: z3.BitVecRef) -> int:
     found = model.eval(value, model_completion=True)
     assert isinstance(found, z3.BitVecNumRef)
-    return found.as_long()
+    return int(found.as_long())
 
 
 def smt2(assumptions: Sequence[z3.BoolRef], goal: z3.BoolRef, comment: str) -> str:

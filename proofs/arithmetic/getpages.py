@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import z3
+import z3  # type: ignore[import-untyped]
 
 from ...checker.symbolic.conditions import Claim, Frame
 from ...checker.symbolic.state import View, exact
@@ -381,6 +381,9 @@ def at_519(view: View) -> list[z3.BoolRef]:
         view["_read_loop.pidx"] == page_of(view, so_far(view)),
         between(-1, view["_read_loop.blkno"], SECTOR_MAX),
         small(size), ZERO < size, size <= left,
+        # (follows, in the form in which it is asked for)
+        z3.ULE(size, view["watch.window"]),
+        z3.ULE(so_far(view), view["watch.window"] - size),
         lbn == offset >> view["FS_BSHIFT"], ZERO <= run,
         offset + size <= (lbn + ONE + run) << view["FS_BSHIFT"],
         z3.Implies(size < left, aligned(offset + size, ONE << view["DEV_BSHIFT"])),

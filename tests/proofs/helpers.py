@@ -1,0 +1,47 @@
+"""Theorems at one size, of the model or of a broken one."""
+
+from __future__ import annotations
+
+from genfscheck.proofs.library import theorems
+from genfscheck.proofs.source import load_with_contracts, source, texts
+from genfscheck.proofs.theorem import Proving, Theorem
+
+CASE = {"PAGE_SHIFT": 12, "FS_BSHIFT": 13}
+
+
+def theorem(name: str) -> Theorem:
+    (found,) = [each for each in theorems() if each.name == name]
+    return found
+
+
+def proving(name: str, seconds: float = 5.0) -> Proving:
+    """A theorem's unit, of the model as it is."""
+    return Proving(theorem(name).unit, source(), seconds)
+
+
+def mutated(name: str, file: str, old: str, new: str, seconds: float = 5.0) -> Proving:
+    """Its unit, of a model in which one formula is another one."""
+    given = dict(texts())
+    (key,) = [key for key, (path, _) in given.items() if path == f"model/genfs/{file}.py"]
+    path, text = given[key]
+    assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
+    given[key] = (path, text.replace(old, new))
+    return Proving(theorem(name).unit, load_with_contracts(given), seconds)
+
+
+def answers(name: str, of: Proving, case: dict[str, int] | None = None) -> dict[str, set[str]]:
+    """Answers at one size, by kind of obligation; it stops at the first that is false."""
+    found: dict[str, set[str]] = {}
+    chosen = [each for each in of.selected(theorem(name))]
+    for start in range(0, len(chosen), 10):
+        part = chosen[start : start + 10]
+        answer = of._ask(part, case or CASE)
+        if answer == "valid":
+            found.setdefault("valid", set()).update(each.kind for each in part)
+            continue
+        for each in part:
+            answer = of._ask([each], case or CASE)
+            found.setdefault(answer, set()).add(each.kind)
+            if answer == "false":
+                return found
+    return found

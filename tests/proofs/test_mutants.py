@@ -1,0 +1,56 @@
+"""Every theorem notices a broken formula."""
+
+from __future__ import annotations
+
+import pytest
+
+from genfscheck.proofs.library import theorems
+
+from .helpers import answers, mutated
+
+# theorem, file, formula, broken formula
+MUTANTS = [
+    ("getpages-window", "getpages", "origoffset & ~(fs_bsize - 1)",
+     "(origoffset + fs_bsize - 1) & ~(fs_bsize - 1)"),
+    ("getpages-window", "getpages", "endoffset = min(endoffset, round_page(memeof))",
+     "endoffset = endoffset"),
+    ("getpages-window", "getpages", "ridx: int32 = (origoffset - startoffset) >> PAGE_SHIFT",
+     "ridx: int32 = (origoffset - startoffset) >> fs_bshift"),
+    ("getpages-array", "getpages", "pg1: PageOrDontcare = pgs[ridx + i]",
+     "pg1: PageOrDontcare = pgs[ridx + i + 1]"),
+    ("getpages-no-overflow", "getpages", "min(totalbytes, max(diskeof - startoffset, 0))",
+     "min(totalbytes, diskeof - startoffset)"),
+    ("getpages-tail", "getpages", "PAGE_SIZE - (tailstart & PAGE_MASK)", "PAGE_SIZE"),
+    ("getpages-pieces", "getpages",
+     "iobytes: size_t = min(((lbn + 1 + run) << fs_bshift) - offset, bytes_)",
+     "iobytes: size_t = ((lbn + 1 + run) << fs_bshift) - offset"),
+    ("getpages-bytes", "getpages", "pcount: int32 = 1  # 504", "pcount: int32 = 2  # 504"),
+    ("do-io-length", "do_io", "min(length, eof - startoffset)", "length"),
+    ("do-io-pieces", "do_io", "(lbn + 1 + run) << fs_bshift) - offset, bytes_)",
+     "(lbn + run) << fs_bshift) - offset, bytes_)"),
+    ("do-io-address", "do_io", "(lbn << fs_bshift)) >> dev_bshift",
+     "(lbn << fs_bshift)) >> fs_bshift"),
+    ("putpages-cluster", "putpages", "npages = MAXPAGES - nback - 1", "npages = MAXPAGES - nback"),
+    ("putpages-cluster", "putpages", "min(MAXPAGES >> 1, off >> PAGE_SHIFT)", "MAXPAGES >> 1"),
+    ("putpages-range", "putpages", "((endoff - startoff) >> PAGE_SHIFT) * TREE_PENALTY",
+     "((endoff - startoff) * TREE_PENALTY) >> PAGE_SHIFT"),
+]  # fmt: skip
+QUICK = ("putpages-cluster", "putpages-range")
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "old", "new"),
+    [pytest.param(*each, id=f"{each[0]}-{number}",
+                  marks=[] if each[0] in QUICK else [pytest.mark.long])
+     for number, each in enumerate(MUTANTS)],
+)  # fmt: skip
+def test_a_broken_formula_fails(name: str, file: str, old: str, new: str) -> None:
+    found = answers(name, mutated(name, file, old, new))
+    assert "false" in found, found
+
+
+def test_every_theorem_that_should_hold_has_a_mutant() -> None:
+    fails = {"getpages-entry-overflow", "getpages-entry-centre", "do-io-inside-file",
+             "putpages-entry-range"}
+    wanted = {each.name for each in theorems() if each.variant == "1.18"} - fails
+    assert wanted == {name for name, *_ in MUTANTS}

@@ -1,0 +1,81 @@
+"""Verdicts: what is proved, what fails at which lines and values, and what the parts promise."""
+
+from __future__ import annotations
+
+import pytest
+
+from genfscheck.proofs.library import fixes, theorems
+from genfscheck.proofs.source import load_with_contracts, source, texts
+from genfscheck.proofs.theorem import Outcome, prove
+
+from .helpers import proving, theorem
+
+
+def outcome(name: str, seconds: float = 10.0) -> Outcome:
+    return prove(theorem(name), proving(name, seconds))
+
+
+@pytest.mark.parametrize("name", ["putpages-cluster", "putpages-cluster-hardened"])
+def test_the_cluster(name: str) -> None:
+    found = outcome(name)
+    assert (found.verdict, found.failures, found.open) == ("proved", (), ())
+    assert found.obligations > 20
+
+
+def test_past_the_end_of_the_file() -> None:
+    """A request that begins where the file ends takes its whole length: findings F5 and F6."""
+    found = outcome("do-io-inside-file")
+    assert found.verdict == "fails"
+    (failure,) = found.failures
+    values = dict(failure.values)
+    assert values["length"] == 1 and values["off"] == values["vnodes.v_writesize"] == 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "name", ["putpages-range", "do-io-length", "getpages-window", "getpages-array",
+             "getpages-no-overflow", "getpages-tail", "getpages-pieces"],
+)  # fmt: skip
+def test_proved(name: str) -> None:
+    found = outcome(name)
+    assert (found.verdict, found.open) == ("proved", ())
+
+
+@pytest.mark.long
+def test_the_centre_is_not_asserted() -> None:
+    """165 lets through an index before the array: the request is empty then."""
+    found = outcome("getpages-entry-centre")
+    assert found.verdict == "fails"
+    empty = next(each for each in found.failures if each.kind == "claim")
+    assert dict(empty.values)["a_centeridx"] == -1
+    assert dict(empty.values)["a_count"] == 1
+
+
+def test_names_are_unique_and_every_variant_has_the_same_theorems() -> None:
+    names = [each.name for each in theorems()]
+    assert len(names) == len(set(names))
+    plain = [each.name for each in theorems() if each.variant == "1.18"]
+    assert [each.name for each in theorems() if each.variant == "hardened"] == [
+        f"{name}-hardened" for name in plain
+    ]
+
+
+def test_all_fixes_are_known() -> None:
+    assert "fresh-diskeof" in fixes(source())
+
+
+def test_a_contract_for_nothing_is_refused() -> None:
+    given = dict(texts())
+    (key,) = [key for key in given if key.endswith("proofs.services")]
+    path, text = given[key]
+    given[key] = (path, text.replace("def putiobuf(", "def putiobuff("))
+    with pytest.raises(ValueError, match="putiobuff"):
+        load_with_contracts(given)
+
+
+def test_questions_are_exported() -> None:
+    of = proving("putpages-cluster")
+    chosen = of.selected(theorem("putpages-cluster"))
+    text = of.question(chosen[0]).smt2("putpages-cluster")
+    assert text.startswith("; putpages-cluster\n(set-logic QF_AUFBV)")
+    assert "(check-sat)" in text
