@@ -52,6 +52,8 @@ def facts(view: View) -> list[z3.BoolRef]:
         between(-1, view["watch.blkno"], 2 * SECTOR_MAX),
         view["genfs_do_io.fs_bshift"] == view["FS_BSHIFT"],
         view["genfs_do_io.dev_bshift"] == view["DEV_BSHIFT"],
+        view["genfs_do_io.startoffset"] == view["off"],
+        view.true("genfs_do_io.write") == (view["rw"] == ONE),
         view["genfs_do_io.mbp"] == ZERO, view["watch.asked"] == ONE,
         z3.Select(view.array("bufs.koff"), z3.BitVecVal(0, 32)) == 0,
         between(0, view["genfs_do_io.eof"], exact(FILE_MAX + REQUEST_MAX)),
@@ -80,17 +82,24 @@ def inside_file(view: View) -> z3.BoolRef:
 
 
 def progress(view: View) -> list[z3.BoolRef]:
-    """What is done when ``bytes`` are left, and what became of the watched byte."""
+    """What is done when ``bytes`` are left."""
     offset, left = view["genfs_do_io.offset"], view["genfs_do_io.bytes_"]
-    done, position = total(view) - left, view["watch.position"]
-    untouched = z3.And(view["watch.reads"] == ZERO, view["watch.zeroes"] == ZERO)
+    skipped = view["genfs_do_io.skipbytes"]
     return [
         offset == view["off"] + total(view) - left,
         small(left), left <= total(view),
         z3.Implies(left > ZERO, aligned(offset, ONE << view["DEV_BSHIFT"])),
-        view["genfs_do_io.skipbytes"] == done - view["watch.transferred"],
-        small(view["watch.transferred"]), view["watch.transferred"] <= done,
-        z3.If(position < done, once(view), untouched),
+        small(skipped), skipped <= total(view) - left,
+    ]  # fmt: skip
+
+
+def bytes_done(view: View) -> list[z3.BoolRef]:
+    """The sums agree; and what became of the watched byte."""
+    done, moved = total(view) - view["genfs_do_io.bytes_"], view["watch.transferred"]
+    untouched = z3.And(view["watch.reads"] == ZERO, view["watch.zeroes"] == ZERO)
+    return [
+        view["genfs_do_io.skipbytes"] == done - moved, small(moved), moved <= done,
+        z3.If(view["watch.position"] < done, once(view), untouched),
     ]  # fmt: skip
 
 
@@ -105,31 +114,40 @@ def once(view: View) -> z3.BoolRef:
     )
 
 
-def loop(view: View) -> z3.BoolRef:
+def loop(view: View) -> list[z3.BoolRef]:
     """1333."""
-    return z3.And(*facts(view), *progress(view), view["genfs_do_io.error"] == ZERO)
+    return [*facts(view), *progress(view), view["genfs_do_io.error"] == ZERO]
 
 
-def piece(view: View) -> z3.BoolRef:
-    """1346: a piece is known; of its bytes the watched one is an example."""
+def piece(view: View) -> list[z3.BoolRef]:
+    """1346: a piece is known."""
     offset, left = view["genfs_do_io.offset"], view["genfs_do_io.bytes_"]
     size, lbn, run = (view[f"genfs_do_io.{name}"] for name in ("iobytes", "lbn", "run"))
-    done, position = total(view) - left, view["watch.position"]
-    blkno = view["genfs_do_io.blkno"]
-    sectors = view["FS_BSHIFT"] - view["DEV_BSHIFT"]
-    where = blkno + (((view["watch.file"] >> view["FS_BSHIFT"]) - lbn) << sectors)
-    return z3.And(
+    return [
         *facts(view), *progress(view), view["genfs_do_io.error"] == ZERO,
         small(size), ZERO < size, size <= left,
+        # (follows, in the form in which it is asked for)
+        z3.ULE(size, view["watch.window"]),
+        z3.ULE(total(view) - left, view["watch.window"] - size),
+        view["genfs_do_io.skipbytes"] <= total(view) - left + size,
+        view["genfs_do_io.skipbytes"] + size <= total(view) - left + size,
         lbn == offset >> view["FS_BSHIFT"], ZERO <= run,
         offset + size <= (lbn + ONE + run) << view["FS_BSHIFT"],
-        between(-1, blkno, SECTOR_MAX),
+        between(-1, view["genfs_do_io.blkno"], SECTOR_MAX),
         z3.Implies(size < left, aligned(offset + size, ONE << view["DEV_BSHIFT"])),
-        z3.Implies(
-            z3.And(done <= position, position < done + size),
-            z3.If(blkno < ZERO, view["watch.blkno"] < ZERO, view["watch.blkno"] == where),
-        ),
-    )  # fmt: skip
+    ]  # fmt: skip
+
+
+def mapped(view: View) -> z3.BoolRef:
+    """1346: where the bytes of the piece are on disk, the watched one as an example."""
+    done, position = total(view) - view["genfs_do_io.bytes_"], view["watch.position"]
+    blkno, size = view["genfs_do_io.blkno"], view["genfs_do_io.iobytes"]
+    further = (view["watch.file"] >> view["FS_BSHIFT"]) - view["genfs_do_io.lbn"]
+    where = blkno + (further << (view["FS_BSHIFT"] - view["DEV_BSHIFT"]))
+    return z3.Implies(
+        z3.And(done <= position, position < done + size),
+        z3.If(blkno < ZERO, view["watch.blkno"] < ZERO, view["watch.blkno"] == where),
+    )
 
 
 def finished(view: View) -> z3.BoolRef:
@@ -141,9 +159,16 @@ def finished(view: View) -> z3.BoolRef:
 
 
 FRAME = Frame(
-    invariants={1333: loop},
-    cuts={1346: piece},
-    claims=(Claim("length", 1305, length), Claim("finished", 1378, finished)),
+    invariants={1333: lambda v: z3.And(*loop(v))},
+    cuts={1346: lambda v: z3.And(*piece(v))},
+    claims=(Claim("length", 1305, length),),
+    tracked=WATCH | BUFFERS,
+    reads={name: within_files for name in SIZES_READ},
+)
+BYTES_FRAME = Frame(
+    invariants={1333: lambda v: z3.And(*loop(v), *bytes_done(v))},
+    cuts={1346: lambda v: z3.And(*piece(v), *bytes_done(v), mapped(v))},
+    claims=(Claim("finished", 1378, finished),),
     tracked=WATCH | BUFFERS,
     reads={name: within_files for name in SIZES_READ},
 )

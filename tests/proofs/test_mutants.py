@@ -28,7 +28,7 @@ MUTANTS = [
     ("do-io-length", "do_io", "min(length, eof - startoffset)", "length"),
     ("do-io-pieces", "do_io", "(lbn + 1 + run) << fs_bshift) - offset, bytes_)",
      "(lbn + run) << fs_bshift) - offset, bytes_)"),
-    ("do-io-address", "do_io", "(lbn << fs_bshift)) >> dev_bshift",
+    ("do-io-bytes", "do_io", "(lbn << fs_bshift)) >> dev_bshift",
      "(lbn << fs_bshift)) >> fs_bshift"),
     ("putpages-cluster", "putpages", "npages = MAXPAGES - nback - 1", "npages = MAXPAGES - nback"),
     ("putpages-cluster", "putpages", "min(MAXPAGES >> 1, off >> PAGE_SHIFT)", "MAXPAGES >> 1"),
