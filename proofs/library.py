@@ -177,9 +177,9 @@ def _do_io(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
     )  # fmt: skip
     yield Theorem(
         f"do-io-bytes{suffix}",
-        "without an error each byte is transferred exactly once, between its place in the window and "
-        "the place that the block map gives it, in the middle of blocks too (1367-1368), or is a "
-        "hole's; pieces and skipped bytes add up to the master's length",
+        "without an error each byte is transferred once, between its place in the window "
+        "and the place that the block map gives it, in the middle of blocks too (1367-1368), or "
+        "is a hole's; pieces and skipped bytes add up to the master's length",
         Unit(f"do-io-bytes{suffix}", "genfs_do_io", variant, do_io.BYTES_FRAME, (entry, callers),
              switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT),
         lambda each: (each.kind == "claim" and each.name == "finished")

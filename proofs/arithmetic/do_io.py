@@ -89,7 +89,7 @@ def progress(view: View) -> list[z3.BoolRef]:
         offset == view["off"] + total(view) - left,
         small(left), left <= total(view),
         z3.Implies(left > ZERO, aligned(offset, ONE << view["DEV_BSHIFT"])),
-        small(skipped), skipped <= total(view) - left,
+        small(skipped), skipped + left <= total(view),
     ]  # fmt: skip
 
 
@@ -129,8 +129,6 @@ def piece(view: View) -> list[z3.BoolRef]:
         # (follows, in the form in which it is asked for)
         z3.ULE(size, view["watch.window"]),
         z3.ULE(total(view) - left, view["watch.window"] - size),
-        view["genfs_do_io.skipbytes"] <= total(view) - left + size,
-        view["genfs_do_io.skipbytes"] + size <= total(view) - left + size,
         lbn == offset >> view["FS_BSHIFT"], ZERO <= run,
         offset + size <= (lbn + ONE + run) << view["FS_BSHIFT"],
         between(-1, view["genfs_do_io.blkno"], SECTOR_MAX),

@@ -33,7 +33,7 @@ def test_past_the_end_of_the_file() -> None:
 
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "name", ["putpages-range", "do-io-length", "do-io-pieces", "getpages-window", "getpages-array",
+    "name", ["putpages-range", "getpages-window", "getpages-array",
              "getpages-no-overflow", "getpages-tail", "getpages-pieces"],
 )  # fmt: skip
 def test_proved(name: str) -> None:
