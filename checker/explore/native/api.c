@@ -29,8 +29,8 @@ static void work(worker *w) {
 
 uint32_t ge_constant(int which) {
   static const uint32_t constant[] = {API_VERSION, NTHREADS, NWORDS, NSTOPS,
-                                      NBLOCKS,     NSITES,   NFAULTS};
-  return which >= 0 && which < 7 ? constant[which] : 0;
+                                      NBLOCKS,     NSITES,   NFAULTS, NKEYS};
+  return which >= 0 && which < 8 ? constant[which] : 0;
 }
 
 static stripe *new_stripes(void) {

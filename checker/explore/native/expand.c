@@ -9,13 +9,13 @@ INLINE void load_state(worker *w, uint64_t root) {
   const tree *s = &w->e->tree;
   uint64_t need[NODE_BITS] = {0};
   w->source = root;
-  if (s->shared_root != MAX_NODES && w->number_of[s->shared_root] != left_of(root)) {
-    w->number_of[s->shared_root] = left_of(root);
-    set_bit(need, s->shared_root);
+  if (s->half[0] != MAX_NODES && w->number_of[s->half[0]] != left_of(root)) {
+    w->number_of[s->half[0]] = left_of(root);
+    set_bit(need, s->half[0]);
   }
-  if (s->all_roots != MAX_NODES && w->number_of[s->all_roots] != right_of(root)) {
-    w->number_of[s->all_roots] = right_of(root);
-    set_bit(need, s->all_roots);
+  if (s->half[1] != MAX_NODES && w->number_of[s->half[1]] != right_of(root)) {
+    w->number_of[s->half[1]] = right_of(root);
+    set_bit(need, s->half[1]);
   }
   for (unsigned i = NODE_BITS; i-- > 0;) {
     while (need[i]) { /* from the highest: parents before children */
@@ -48,7 +48,7 @@ INLINE void load_state(worker *w, uint64_t root) {
 /* Fetch the nodes below a state's root, that will be loaded soon; with `deep`, when those
  * are there, the next ones. */
 INLINE void fetch_state(const tree *s, uint64_t root, int deep) {
-  unsigned node[2] = {s->shared_root, s->all_roots};
+  const unsigned *node = s->half;
   uint32_t number[2] = {left_of(root), right_of(root)};
   for (unsigned i = 0; i < 2; i++) {
     if (node[i] == MAX_NODES)

@@ -7,7 +7,7 @@
  * again over states whose mark is not full, until a sweep changes nothing.  Marks only grow, so
  * what is left is the least fixed point whatever the order and the number of workers.
  *
- * Marks are bytes, one for each cell of the table of states, for eight threads at a time.
+ * Marks are bytes, one for each state, for eight threads at a time.
  */
 
 static int watch_next(engine *e) {
@@ -20,11 +20,11 @@ static int watch_next(engine *e) {
 }
 
 static int progress_stop(worker *w, uint64_t root) {
-  uint64_t cell = find_cell(&w->e->states, root);
-  if (cell == UINT64_MAX) /* only after a search that is not complete: nothing can be said */
+  uint64_t place = find_place(&w->e->states, root);
+  if (place == UINT64_MAX) /* only after a search that is not complete: nothing can be said */
     w->mark = w->e->group_full;
   else
-    w->mark |= relaxed_load(&w->e->marks[cell]);
+    w->mark |= relaxed_load(&w->e->marks[place]);
   return w->mark == w->e->group_full;
 }
 
@@ -36,14 +36,12 @@ static void progress_range(worker *w, range where) {
   if (where.end % 64)
     mine &= ((uint64_t)1 << where.end % 64) - 1;
   mine &= *todo;
-  for (uint64_t bits = mine; bits; bits &= bits - 1)
-    fetch_line(&e->states, home(&e->states, e->states.order[base + (unsigned)__builtin_ctzll(bits)]));
   while (mine) { /* from the last, which may be deeper in what cycles there are */
     unsigned bit = 63 - (unsigned)__builtin_clzll(mine);
-    uint64_t root = e->states.order[base + bit], cell = find_cell(&e->states, root), key;
+    uint64_t place = base + bit, key;
     mine &= ~((uint64_t)1 << bit);
-    uint8_t before = relaxed_load(&e->marks[cell]);
-    load_state(w, root);
+    uint8_t before = relaxed_load(&e->marks[place]);
+    load_state(w, e->states.order[place]);
     w->mark = before;
     for (unsigned i = 0; i < e->in_group; i++)
       if (pc_of(e->group_thread[i], w->src) == 0)
@@ -52,7 +50,7 @@ static void progress_range(worker *w, range where) {
     if (w->mark != e->group_full && !(expand(w) & ENABLED) && unfinished(w, &key))
       w->mark = e->group_full;
     if (w->mark != before) {
-      relaxed_store(&e->marks[cell], w->mark);
+      relaxed_store(&e->marks[place], w->mark);
       w->changed = 1;
     }
     if (w->mark == e->group_full)
@@ -75,7 +73,7 @@ static void free_marks(engine *e) {
 }
 
 static int begin_group(engine *e) {
-  size_t marks = e->states.lines * LINE, todo = (e->states.count + 63) / 64 * 8;
+  size_t marks = e->states.count, todo = (e->states.count + 63) / 64 * 8;
   size_t marks_room = marks < 65536 ? 65536 : marks, todo_room = todo < 65536 ? 65536 : todo;
   if (!allowed(e, marks + todo))
     return 0;
@@ -104,7 +102,7 @@ static int collect_stuck(engine *e) {
       if ((e->todo[at / 64] >> at % 64 & 1) == 0)
         continue;
       uint64_t root = e->states.order[at];
-      unsigned missing = e->group_full & ~e->marks[find_cell(&e->states, root)] & 0xff;
+      unsigned missing = e->group_full & ~e->marks[at] & 0xff;
       for (unsigned i = 0; i < e->in_group; i++)
         if (missing >> i & 1) {
           unsigned t = e->group_thread[i];

@@ -192,7 +192,8 @@ static void take_constants(reader *in) {
 
 /* Sizes of the sections.  With `holes` (as many as MAX_WORKERS for each node): which they are. */
 static void take_tables(reader *in, engine *e, uint32_t *holes) {
-  e->states.count = take_upto(in, e->states.order_room / sizeof *e->states.order / 2, 0);
+  uint64_t room = e->states.order_room / sizeof *e->states.order;
+  e->states.count = take_upto(in, room < MOST_CELLS ? room : MOST_CELLS, 0);
   in->bad |= take(in) != e->tree.nodes;
   for (unsigned node = 0; node < e->tree.nodes && !in->bad; node++) {
     table *own = &e->tree.tables[node];
@@ -293,7 +294,7 @@ int ge_load(engine *e, const uint64_t *notes, uint64_t count) {
     take_tables(&in, e, NULL);
   if (in.bad)
     return UNFIT;
-  uint64_t size = e->states.count * 18; /* with the table of roots, at its fullest */
+  uint64_t size = e->states.count * 14; /* with their index, at about its fullest */
   for (unsigned node = 0; node < e->tree.nodes; node++)
     size += (uint64_t)e->tree.tables[node].count * (e->tree.tables[node].width * 8 + 6);
   if (e->max_memory && size > e->max_memory)
@@ -325,10 +326,10 @@ static int valid_number(const engine *e, unsigned node, uint32_t number) {
 
 static int valid_root(const engine *e, uint64_t root) {
   const tree *s = &e->tree;
-  return (s->shared_root == MAX_NODES ? left_of(root) == 1
-                                      : valid_number(e, s->shared_root, left_of(root))) &&
-         (s->all_roots == MAX_NODES ? right_of(root) == 1
-                                    : valid_number(e, s->all_roots, right_of(root)));
+  return (s->half[0] == MAX_NODES ? left_of(root) == 1
+                                  : valid_number(e, s->half[0], left_of(root))) &&
+         (s->half[1] == MAX_NODES ? right_of(root) == 1
+                                  : valid_number(e, s->half[1], right_of(root)));
 }
 
 static int valid_pairs(const engine *e, unsigned node, const uint32_t *holes) {
@@ -369,20 +370,20 @@ static int index_table(engine *e, table *own, const uint32_t *holes) {
 static int index_states(engine *e) {
   states *s = &e->states;
   const uint64_t ahead = 16;
-  while (s->count + (uint64_t)(e->workers + 1) * PENDING >= s->grow_at)
-    if (!grow_states(s))
+  while (s->count + slack(e) >= s->grow_at)
+    if (!resize_states(s))
       return TOO_LARGE;
   for (uint64_t i = 0; i < s->count; i++) {
     if (i + ahead < s->count)
-      fetch_line(s, home(s, s->order[i + ahead]));
-    if (!valid_root(e, s->order[i]) || !insert_root(s, s->order[i], home(s, s->order[i])))
+      fetch_line(s, hash_root(s->order[i + ahead]));
+    if (!valid_root(e, s->order[i]) || !index_root(s, i))
       return UNFIT;
   }
   return LOADED;
 }
 
 static int stored(const engine *e, uint64_t root) {
-  return root && find_cell(&e->states, root) != UINT64_MAX;
+  return root && find_place(&e->states, root) != UINT64_MAX;
 }
 
 static int valid_events(const engine *e) {

@@ -4,8 +4,8 @@
  * is done for PENDING successors at a time, level by level, in three rounds: fetch the cells,
  * fetch the values that they promise, look.  So the latencies of memory overlap, which are most of the
  * time of a large search (Chen, Ailamaki, Gibbons, Mowry: Improving hash join performance
- * through prefetching, ICDE 2004: group prefetching).  New states go to the order array in lots, so that states of
- * one depth are consecutive whoever finds them.
+ * through prefetching, ICDE 2004: group prefetching).  So are the lines of the table of states, and
+ * then the roots that they promise.
  *
  * Which invariants count as broken in a state ("mask"): those that are broken in it; and, while
  * an invariant need not hold (its `when` is false), it stays as it was.  By which path?  Of
@@ -85,20 +85,20 @@ static void note(worker *w, uint64_t kind, uint64_t a, uint64_t b, uint64_t dept
 /* The depth of the states being expanded. */
 static uint64_t depth_now(const engine *e) { return e->layers - 1; }
 
-/* Insert a pending successor that needs more than that; 1 if it is new. */
-static NOINLINE int insert_extra(worker *w, uint64_t root, uint64_t line, const extra *x) {
+/* Insert a pending successor that needs more than that. */
+static NOINLINE void insert_extra(worker *w, unsigned at, const extra *x) {
   engine *e = w->e;
   int new;
-  uint64_t bits = x->broken;
+  uint64_t bits = x->broken, root = w->pend_root[at], hash = w->pend_hash[at];
   for (uint64_t newly = x->newly; newly; newly &= newly - 1)
     note(w, INVARIANT, (uint64_t)__builtin_ctzll(newly), x->path, depth_now(e) + 1,
          (goal){x->source, x->thread, root});
   if (x->unseen == 0) {
-    new = insert_root(&e->states, root, line);
+    new = insert_root(&e->states, &w->block, root, hash, 0);
   } else {
     stripe *s = stripe_of(e->carrying, root);
     pthread_mutex_lock(&s->lock);
-    new = insert_root(&e->states, root, line);
+    new = insert_root(&e->states, &w->block, root, hash, 0);
     if (new) {
       if (x->carried && !add_carry(e, s, root, x->carried))
         relaxed_store(&e->dead, 1);
@@ -112,7 +112,6 @@ static NOINLINE int insert_extra(worker *w, uint64_t root, uint64_t line, const 
   }
   if (new)
     w->broken_bits |= bits;
-  return new;
 }
 
 #define GROUP 32 /* nodes whose memory is fetched at once */
@@ -155,8 +154,8 @@ static void intern_pending(worker *w) {
 static NOINLINE void insert_pending(worker *w) {
   engine *e = w->e;
   states *s = &e->states;
-  unsigned fresh = 0;
-  if (relaxed_load(&s->count) + (uint64_t)e->workers * PENDING >= s->grow_at)
+  uint8_t skip[PENDING];
+  if (relaxed_load(&s->count) + slack(e) >= s->grow_at)
     relaxed_store(&e->stop, 1);
   if (unlikely(relaxed_load(&e->stop)))
     stand_still(e);
@@ -167,17 +166,18 @@ static NOINLINE void insert_pending(worker *w) {
     uint64_t root = root_of(&e->tree, w->pend[i].number), hash = hash_root(root);
     w->pend_root[i] = root;
     w->pend_hash[i] = hash;
-    fetch_line(s, among(hash, s->lines));
+    fetch_line(s, hash);
   }
+  for (unsigned i = 0; i < w->pending; i++)
+    skip[i] = (uint8_t)fetch_candidate(s, w->pend_hash[i]);
   for (unsigned i = 0; i < w->pending; i++) {
-    uint64_t root = w->pend_root[i], line = among(w->pend_hash[i], s->lines);
     uint32_t x = w->pend[i].extra;
-    if (unlikely(x) ? insert_extra(w, root, line, &w->extra[x - 1]) : insert_root(s, root, line))
-      w->fresh[fresh++] = root;
+    if (unlikely(x))
+      insert_extra(w, i, &w->extra[x - 1]);
+    else
+      (void)insert_root(s, &w->block, w->pend_root[i], w->pend_hash[i], skip[i]);
   }
   w->pending = w->extras = 0;
-  if (fresh)
-    memcpy(s->order + relaxed_add(&s->count, fresh), w->fresh, fresh * sizeof *w->fresh);
 }
 
 /* -------------------------------------------------------------------------- outcomes */
@@ -326,6 +326,8 @@ int ge_advance(engine *e, uint64_t budget) {
   run_job(e, SEARCH, e->next, end);
   e->next = e->cursor;
   keep_left(e);
+  for (unsigned i = 0; i < e->workers; i++)
+    close_block(&e->states, &e->worker[i].block);
   e->sorted = 0;
   if (e->full || e->dead)
     return 3;
@@ -358,7 +360,7 @@ int ge_initial(engine *e, const uint64_t *v) {
   uint32_t number[MAX_NODES];
   if (e->next || e->finished || e->full || e->dead)
     return -1;
-  if (e->states.count + (uint64_t)(e->workers + 1) * PENDING >= e->states.grow_at)
+  if (e->states.count + slack(e) >= e->states.grow_at)
     e->stop = 1;
   e->active = 1;
   if (e->stop)
@@ -375,9 +377,10 @@ int ge_initial(engine *e, const uint64_t *v) {
     number[node] = intern(&s->tables[node], &w->spare[node], &e->stop, word);
   }
   uint64_t root = root_of(s, number);
-  if (!insert_root(&e->states, root, home(&e->states, root)))
+  int new = insert_root(&e->states, &w->block, root, hash_root(root), 0);
+  close_block(&e->states, &w->block);
+  if (!new)
     return 0;
-  e->states.order[e->states.count++] = root;
   uint64_t bad = NINVARIANTS ? broken(v) : 0;
   e->mask_bits |= bad;
   for (; bad; bad &= bad - 1)

@@ -43,7 +43,7 @@ typedef struct root_set { /* roots with numbers; open addressing */
 } root_set;
 
 struct worker {
-  engine *e;
+  _Alignas(64) engine *e;
   unsigned number;
   pthread_t thread;
   run run;
@@ -64,7 +64,7 @@ struct worker {
   item *item[MAX_NODES];        /* of each level */
   unsigned items[MAX_NODES];
   extra extra[PENDING];
-  uint64_t fresh[PENDING];
+  block block; /* places for new states */
   uint8_t *blocks, *strays, *broken_faults;
   events events;
   uint8_t mark, changed; /* PROGRESS */
@@ -159,7 +159,8 @@ static uint64_t tree_bytes(const engine *e) {
 }
 
 static uint64_t states_bytes(const engine *e) {
-  return e->states.lines * LINE * 8 + relaxed_load(&e->states.count) * 8;
+  const states *s = &e->states;
+  return s->lines * LINE * sizeof *s->cell + relaxed_load(&s->count) * sizeof *s->order;
 }
 
 static uint64_t bytes_used(const engine *e) {
@@ -199,13 +200,16 @@ static void grow_one(engine *e, unsigned node) {
     relaxed_store(&e->dead, 1);
 }
 
+/* The places that workers may take until they all stand still. */
+static uint64_t slack(const engine *e) { return (uint64_t)e->workers * (PENDING + BLOCK); }
+
 static void grow_visited(engine *e) {
   states *s = &e->states;
-  uint64_t more = (uint64_t)e->workers * PENDING;
+  uint64_t more = slack(e), last = last_states(s->lines);
   if (s->count + more < s->grow_at)
     return;
-  uint64_t last = s->lines * LINE - s->lines * LINE / 32;
-  if (last < s->count + more + 1 || allowed(e, (lines_after(s) - s->lines) * LINE * 8)) {
+  if (last < s->count + more + 1 ||
+      allowed(e, (lines_after(s) - s->lines) * LINE * sizeof *s->cell)) {
     if (grow_states(s))
       return;
   }
