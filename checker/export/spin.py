@@ -2,9 +2,9 @@
 
 ``run`` takes the text of any model.  The flags are those under which SPIN stores a state for
 each state of the model: no dataflow optimisation, no hidden write-only variables, no merged
-statements (``-o1 -o2 -o3``), and in every mode but ``reduced`` no partial-order reduction.  Breadth first
-(``breadth``, ``two-cores``) SPIN also stores the states within ``atomic`` sequences: what it
-counts then is more than the states of the model, and is no rate to compare.
+statements (``-o1 -o2 -o3``), and in every mode but ``reduced`` no partial-order reduction.
+Breadth first (``breadth``, ``two-cores``) SPIN also stores the states within ``atomic``
+sequences: what it counts then is more than the states of the model, and is no rate to compare.
 """
 
 from __future__ import annotations
