@@ -246,7 +246,7 @@ void ge_state(engine *e, uint64_t root, uint64_t *v) { unpack(&e->tree, root, v)
 
 uint64_t ge_find(engine *e, const uint64_t *v) {
   uint64_t root = find_root(&e->tree, v);
-  return root && find_cell(&e->states, root) != UINT64_MAX ? root : 0;
+  return root && find_place(&e->states, root) != UINT64_MAX ? root : 0;
 }
 
 void ge_coverage(engine *e, uint8_t *blocks, uint8_t *strays, uint8_t *broken_faults) {
