@@ -13,8 +13,8 @@ from .kernel.data import contents_right, unfinished
 from .kernel.fs import gop_size
 from .kernel.state import Page, Vnode, bufs, kvas, pages, perthread, uvm, vnodes
 from .kernel.types import (
-    FILE_UNITS, FS_BSHIFT, NMAPPINGS, PAGE_MASK, PAGE_SHIFT, PG, USER_MAPPINGS, VI, ZERO, Dev,
-    Dir, Prot, off_t,
+    FILE_UNITS, FS_BSHIFT, NMAPPINGS, PAGE_MASK, PAGE_SHIFT, PG, USER_MAPPINGS, VI, ZERO, Prot,
+    off_t,
 )  # fmt: skip
 
 
@@ -168,8 +168,3 @@ def holes_are_guarded() -> bool:
         for vp in vnodes
         for u in range(FILE_UNITS)
     )
-
-
-@pure
-def writes_in_flight(vp: Vnode) -> bool:
-    return any(b.live and b.vp is vp and b.dir == Dir.WRITE and b.dev != Dev.IDLE for b in bufs)

@@ -152,6 +152,11 @@ def begin_flush(vp: Vnode, slot: int32, low: off_t, high: off_t) -> None:
         if low <= u and u < high and (vp.before[u] != 0 or not unfinished(vp, u)):
             expected: mask = vp.legal[u] | vp.before[u]
             if expected != token_bit(ZERO) or vp.bmap[u >> FS_BSHIFT] >= 0:
+                check(
+                    "scenario",
+                    vp.durable[slot * FILE_UNITS + u] == 0,
+                    "two flushes that can run at once have the same slot: the scenario is wrong",
+                )
                 vp.durable[slot * FILE_UNITS + u] = expected
 
 

@@ -11,7 +11,7 @@ from ...checker.lang.prelude import NULL, atomic, check, int32, pure
 from .data import judge_load, note_store
 from .state import Page, Vnode
 from .types import (
-    FOREIGN, NMAPPINGS, PAGE_MASK, PAGE_SHIFT, PG, VI, Prot, off_t, token,
+    NMAPPINGS, PAGE_MASK, PAGE_SHIFT, PG, VI, Prot, off_t, token,
 )  # fmt: skip
 
 
@@ -105,11 +105,3 @@ def page_store(pg: Page, u: off_t, value: token) -> None:
     """A store by the kernel through its own entry for a page that it keeps BUSY."""
     check("claim-1-ownership", bool(pg.flags & PG.BUSY), "writes a page that is not BUSY")
     pg.data[u & PAGE_MASK] = value
-
-
-@pure
-def shows_foreign(pg: Page) -> bool:
-    """Could a user see FOREIGN data through some mapping of the page?"""
-    return any(pg.pte[m] != Prot.NONE for m in range(NMAPPINGS)) and any(
-        pg.data[i] == FOREIGN for i in range(PAGE_MASK + 1)
-    )
