@@ -11,6 +11,7 @@ import click
 
 from ..lang.errors import ModelError, ScenarioError
 from ..trace.errors import DataError
+from .bench import bench
 from .check import check
 from .coverage import coverage
 from .export import export
@@ -18,6 +19,7 @@ from .findings import findings
 from .graph import graph
 from .library import Subject
 from .outcome import EXIT_INCONCLUSIVE, EXIT_USAGE
+from .prove import prove
 from .races import races
 from .scenarios import scenarios
 from .show import show
@@ -39,7 +41,7 @@ def cli() -> None:
     """
 
 
-for verb in (check, scenarios, show, findings, coverage, races, graph, export):
+for verb in (check, scenarios, show, findings, coverage, races, graph, export, bench, prove):
     cli.add_command(verb)
 
 

@@ -108,14 +108,31 @@ def run(
             promela_text, folder, mode=mode, max_memory=max_memory, vector_bytes=vector_bytes,
             optimise=optimise, limit=max(BUILD_SECONDS, max_seconds),
         )  # fmt: skip
-        while True:
-            result = verify(
-                folder, mode=mode, max_seconds=max_seconds, max_depth=max_depth,
-                hash_bits=hash_bits, seconds_compile=seconds, first=first,
-            )  # fmt: skip
-            if not _too_deep(folder) or max_depth >= 100_000_000:
-                return result
-            max_depth *= 10
+        return search(
+            folder, mode=mode, max_seconds=max_seconds, max_depth=max_depth, hash_bits=hash_bits,
+            seconds_compile=seconds, first=first,
+        )  # fmt: skip
+
+
+def search(
+    folder: Path,
+    *,
+    mode: Mode,
+    max_seconds: float,
+    max_depth: int = 1_000_000,
+    hash_bits: int = 24,
+    seconds_compile: float = 0.0,
+    first: bool = False,
+) -> SpinResult:
+    """Run the verifier that :func:`build` made in a folder, with as deep a stack as it takes."""
+    while True:
+        result = verify(
+            folder, mode=mode, max_seconds=max_seconds, max_depth=max_depth,
+            hash_bits=hash_bits, seconds_compile=seconds_compile, first=first,
+        )  # fmt: skip
+        if not _too_deep(folder) or max_depth >= 100_000_000:
+            return result
+        max_depth *= 10
 
 
 def build(

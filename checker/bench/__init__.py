@@ -1,0 +1,1 @@
+"""Measuring the engines beside their peers."""
