@@ -54,6 +54,8 @@ class Settings:
 @click.option("--engine", type=click.Choice(ENGINES), default="auto", show_default=True)
 @click.option("--granularity", type=click.Choice(("reduced", "fine")), default="reduced",
               show_default=True, help="What is one step; `fine` turns every reduction off.")
+@click.option("--no-reduction", is_flag=True,
+              help="No ample sets in the native engine: every order of the blocks is tried.")
 @click.option("--max-states", type=click.IntRange(min=1), default=100_000_000, show_default=True,
               help="Stop a scenario after this many states: inconclusive.")
 @click.option("--max-memory", type=click.IntRange(min=64), default=2048, show_default=True,
@@ -79,6 +81,7 @@ def check(
     fixes: tuple[str, ...],
     engine: Literal["auto", "python", "native", "z3"],
     granularity: Granularity,
+    no_reduction: bool,
     max_states: int,
     max_memory: int,
     first: bool,
@@ -101,7 +104,8 @@ def check(
         variant=library.variant(variant),
         fixes=library.fixes(fixes),
         effort=Effort(
-            granularity, _usable(engine), workers // jobs, max_states, max_memory, first, mode
+            granularity, _usable(engine), workers // jobs, max_states, max_memory, first, mode,
+            not no_reduction,
         ),
         workers=jobs,
         json=json_file,
@@ -280,7 +284,7 @@ class Run:
         )
         self.console.print(
             f"{'scenario':{self.width}}  {'verdict':12}  {'states':>10}  {'steps':>11}  "
-            f"{'time':>7}"
+            f"{'time':>7}  reduction"
         )
 
     def _row(self, outcome: Outcome) -> Iterator[Text]:
@@ -289,6 +293,7 @@ class Run:
         row.append(f"{outcome.verdict:12}", style=style[outcome.verdict])
         row.append(
             f"  {outcome.states:>10,}  {outcome.transitions:>11,}  {outcome.seconds:>6.1f}s"
+            f"  {'+'.join(outcome.reductions) or 'none'}"
         )
         notes = [
             f"{violation.property}"

@@ -106,6 +106,7 @@ class Subtask:
     granularity: Granularity
     threads: int
     bounds: Bounds
+    reduction: bool = True
 
 
 def search_in_mode(
@@ -138,7 +139,7 @@ def _kept(
         with _stopping(keeping):
             return explore_kept(
                 program, keeping, granularity=task.granularity, workers=task.threads,
-                bounds=task.bounds, progress=progress,
+                bounds=task.bounds, progress=progress, reduction=task.reduction,
             )  # fmt: skip
     except CheckpointError as error:
         raise DataError(error.file, "", error.message) from None

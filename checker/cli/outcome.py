@@ -32,7 +32,10 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One scenario's result.  ``why`` says what made it inconclusive, and how to go on."""
+    """One scenario's result.  ``why`` says what made it inconclusive, and how to go on.
+
+    ``reductions`` were in force in the search that the counts are of.
+    """
 
     scenario: str
     verdict: Verdict
@@ -43,6 +46,7 @@ class Outcome:
     violations: tuple[Violation, ...] = ()
     why: str = ""
     engine: str = "python"
+    reductions: tuple[str, ...] = ()
 
 
 def overall(outcomes: Sequence[Outcome]) -> Verdict:
@@ -82,6 +86,7 @@ def _result(outcome: Outcome) -> dict[str, Any]:
         "complete": outcome.complete,
         "why": outcome.why,
         "engine": outcome.engine,
+        "reductions": list(outcome.reductions),
         "violations": [
             {
                 "property": violation.property,

@@ -29,7 +29,7 @@ _SECONDS_BETWEEN_REPORTS = 0.25
 class Effort:
     """How a program is explored, and where that ends: ``max_memory`` in MiB.
 
-    ``threads`` are those of the native engine.
+    ``threads`` are those of the native engine, and so is ``reduction`` (ample sets).
     """
 
     granularity: Granularity = "reduced"
@@ -39,6 +39,7 @@ class Effort:
     max_memory: int | None = None
     first: bool = False
     mode: Mode = Mode()
+    reduction: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +90,7 @@ def check_scenario(task: Task, tell: Report) -> Outcome:
         violations=tuple(violations),
         why=why,
         engine=result.engine,
+        reductions=result.reductions,
     )
 
 
@@ -118,7 +120,7 @@ def search(
     if task is not None and not effort.mode.usual:
         subtask = Subtask(
             task.scenario.name, task.variant, task.fixes, effort.granularity, effort.threads,
-            Bounds(effort.max_states, None, memory, effort.first),
+            Bounds(effort.max_states, None, memory, effort.first), effort.reduction,
         )  # fmt: skip
         return search_in_mode(effort.mode, subtask, program, forward)
     return explore(
@@ -129,6 +131,7 @@ def search(
         max_states=effort.max_states,
         max_memory=memory,
         first=effort.first,
+        reduction=effort.reduction,
         progress=forward,
     )
 
@@ -173,8 +176,9 @@ def _verdict(task: Task, program: ir.Program, result: Result) -> tuple[Verdict, 
             "max_states": f"stopped after {result.states:,} states: raise --max-states",
             "first": "stopped at the first violation (--first)",
             "max_memory": f"stopped at {task.effort.max_memory} MiB: raise --max-memory",
+            "walks": "",
         }.get(result.bound, f"stopped: {result.bound}")
-        return result.verdict, why
+        return result.verdict, "; ".join(filter(None, (why, result.note)))
     missing = [name for name, path in result.witnesses.items() if path is None]
     lines = _unreached(task.scenario, program, result)
     parts = []

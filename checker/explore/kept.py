@@ -19,6 +19,7 @@ def explore_kept(
     workers: int = 1,
     bounds: Bounds,
     progress: ProgressCallback | None = None,
+    reduction: bool = True,
 ) -> Result:
     """What :func:`~.explore.explore` does with the native engine, kept in a file.
 
@@ -26,7 +27,7 @@ def explore_kept(
     Raises NativeUnavailable without a C compiler, CheckpointError for a checkpoint that cannot
     be used; a save that fails is told to ``keeping``, and the search goes on.
     """
-    return _KeptRun(program, granularity, progress, workers, keeping).native(bounds)
+    return _KeptRun(program, granularity, progress, workers, keeping, reduction).native(bounds)
 
 
 class _KeptRun(Run):
@@ -39,34 +40,48 @@ class _KeptRun(Run):
         progress: ProgressCallback | None,
         workers: int,
         keeping: Keeping,
+        reduction: bool,
     ) -> None:
-        super().__init__(program, granularity, progress, workers)
-        self.keeping = keeping
+        super().__init__(program, granularity, progress, workers, reduction)
+        self.keeping, self._resume = keeping, keeping.resume
+        merging = () if granularity == "fine" else ("merging",)
+        self._reductions = (*merging, "ample") if self.thrifty else merging
 
     def search_natively(self, library: Library, bounds: Bounds) -> NativeSearch:
         keeping = self.keeping
         own = identity(
-            library, keeping.scenario, keeping.variant, keeping.fixes, self.granularity
-        )
+            library, keeping.scenario, keeping.variant, keeping.fixes, self.granularity,
+            self._reductions,
+        )  # fmt: skip
         saved: Saved | None = None
-        if keeping.resume is not None:
-            saved = resume(keeping.resume, own)
-            keeping.own = keeping.save == keeping.resume
+        resumed, self._resume = self._resume, None
+        if resumed is not None:
+            saved = resume(resumed, own)
+            keeping.own = keeping.save == resumed
             self.restarts = saved.header["restarts"]
             self.started -= saved.header["seconds"]
+            self.thrifty = saved.header["counted"] is not None
             if self.reduction is not None:
                 self.reduction.assume(saved.header["assumptions"])
 
         def make() -> KeptSearch:
             nonlocal saved
             first, saved = saved, None
+            if first is None:
+                self.count(self.stops, self.checks)
+            else:
+                stops, checks, active = first.searched()
+                self.count(stops, checks, active)
             return KeptSearch(
                 library, self.known, self.stops, self.checks, bounds, self.progress, self.unsure,
                 self.started, self.restarts, self.workers, keeping, own, self.reduction, first,
+                self.counted,
             )  # fmt: skip
 
         search = self.settle(make)
-        if search.complete:
+        if self.to_repeat(search):
+            pass  # the next one is kept in the same file
+        elif search.complete:
             finished(keeping)
         elif keeping.save is not None:
             keeping.ended(search.save())

@@ -96,7 +96,13 @@ class Result:
     holds, for each thread, the instructions that were executed; ``witnesses`` the path to a
     state of each witness (None: not reached).  ``stops`` are the block boundaries by thread.
     ``state_bytes`` is the size of one state's vector; of the native engine also known:
-    ``stored_bytes``, what it used for all states, and ``search_seconds``, the last search alone.
+    ``stored_bytes``, what it used for all states, and ``compile_seconds``.  ``search_seconds``
+    are those of the last search alone, without what came before and after.  ``note`` is what
+    must be said with the verdict, after other kinds of search.
+
+    ``reductions`` are those of the graph that the counts are of: ``merging`` (of steps into
+    blocks), ``ample`` (sets of one thread).  With ample sets the paths to witnesses need not be
+    the shortest ones.
     """
 
     program: str
@@ -117,8 +123,11 @@ class Result:
     state_bytes: int = 0
     stored_bytes: int = 0
     search_seconds: float = 0.0
+    compile_seconds: float = 0.0
     memory: int = 0
     kept: list[bytes] | None = None
+    note: str = ""
+    reductions: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:

@@ -64,7 +64,8 @@ class Search:
     ) -> None:
         self.engine, self.program = engine, engine.program
         self.bounds, self.progress, self.unsure = bounds, progress, unsure
-        self.started = time.monotonic() if started is None else started
+        self.begun = time.monotonic()
+        self.started = self.begun if started is None else started
         self.restarts = restarts
         self.graph = Graph()
         self.seen: dict[bytes, int] = {}

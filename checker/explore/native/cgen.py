@@ -19,8 +19,8 @@ from ..engine import Facts, fine_stops
 from ..errors import InternalError
 from ..interpret import FUEL
 from ..layout import Layout
-from .cpredicates import predicates
 from .ckeys import keys
+from .cpredicates import predicates
 from .craces import phase_functions
 from .cthread import PATH_CAP, ThreadWriter
 from .tables import NativeModel, Tables

@@ -27,6 +27,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from ..counted import Counted
 from ..engine import Facts
 from ..pygen import Checks
 from ..reduce import Reduction
@@ -59,14 +60,15 @@ class CheckpointError(Exception):
 class Identity:
     """What a search is of; two searches with equal identities may go on for each other.
 
-    ``scenario``, ``variant`` and ``fixes`` are for people; ``program`` and ``model`` are the
-    digests of the compiled program and of its C text, ``engine`` that of the engine's text.
+    ``scenario``, ``variant`` and ``fixes`` are for people; ``reductions`` what the search may use
+    (see :class:`..result.Result`); ``program`` and ``model`` are the digests of the compiled program and of its C text, ``engine`` that of the engine's text.
     """
 
     scenario: str
     variant: str
     fixes: tuple[str, ...]
     granularity: Granularity
+    reductions: tuple[str, ...]
     program: str
     model: str
     engine: str
@@ -74,7 +76,7 @@ class Identity:
     def difference(self, found: Mapping[str, Any]) -> str:
         """How what a checkpoint says of itself differs from this ("" if it does not)."""
         own = json.loads(json.dumps(asdict(self)))
-        for name in ("scenario", "variant", "fixes", "granularity"):
+        for name in ("scenario", "variant", "fixes", "granularity", "reductions"):
             if found.get(name) != own[name]:
                 return f"is of {name} {_said(found.get(name))}, expected {_said(own[name])}"
         if found.get("engine") != own["engine"]:
@@ -91,12 +93,13 @@ def _said(value: object) -> str:
 
 
 def identity(
-    library: Library, scenario: str, variant: str, fixes: Sequence[str], granularity: Granularity
-) -> Identity:
+    library: Library, scenario: str, variant: str, fixes: Sequence[str], granularity: Granularity,
+    reductions: Sequence[str],
+) -> Identity:  # fmt: skip
     """The identity of a search of the library's program."""
     model = library.model
     return Identity(
-        scenario, variant, tuple(fixes), granularity,
+        scenario, variant, tuple(fixes), granularity, tuple(reductions),
         _sum(repr(model.program)), _sum(model.text), _sum(engine_text()),
     )  # fmt: skip
 
@@ -302,6 +305,11 @@ class Saved:
                 raise self.error("is cut off")
             self._total.update(piece)
 
+    def searched(self) -> tuple[list[list[int]], dict[int, Checks], list[list[int]] | None]:
+        """The search's own stops and checks, and what its ample sets count (None: it has none)."""
+        header = self.header
+        return header["stops"], _checks(header["checks"]), header["counted"]
+
     def close(self) -> None:
         self._file.close()
 
@@ -322,8 +330,8 @@ def resume(path: Path, own: Identity) -> Saved:
 class KeptSearch(NativeSearch):
     """A native search that is saved from time to time, or goes on from a checkpoint.
 
-    ``stops`` and ``checks`` are the search's own: the reduction may have moved on while the
-    search only looks for more of what broke its assumptions.
+    ``stops``, ``checks`` and ``counted`` are the search's own: the reduction may have moved on
+    while the search only looks for more of what broke its assumptions.
     """
 
     def __init__(
@@ -342,13 +350,15 @@ class KeptSearch(NativeSearch):
         own: Identity,
         reduction: Reduction | None,
         saved: Saved | None = None,
+        counted: Counted | None = None,
     ) -> None:
         if saved is not None:
-            stops, checks = saved.header["stops"], _checks(saved.header["checks"])
+            stops, checks, _ = saved.searched()
         super().__init__(
-            library, known, stops, checks, bounds, progress, unsure, started, restarts, workers
-        )
-        self.keeping, self.own, self.reduction = keeping, own, reduction
+            library, known, stops, checks, bounds, progress, unsure, started, restarts, workers,
+            None if counted is None else counted.tables,
+        )  # fmt: skip
+        self.keeping, self.own, self.reduction, self.counted = keeping, own, reduction, counted
         self._saved, self._resumed = saved, False
         self._next = time.monotonic() + keeping.every
 
@@ -408,6 +418,7 @@ class KeptSearch(NativeSearch):
                 str(thread): [sorted(checks.sites), sorted(checks.owners)]
                 for thread, checks in sorted(self.checks.items())
             },
+            "counted": None if self.counted is None else self.counted.active,
             "assumptions": None if self.reduction is None else self.reduction.assumptions(),
             "restarts": self.restarts,
             "seconds": time.monotonic() - self.started,

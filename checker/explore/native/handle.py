@@ -187,7 +187,8 @@ class NativeEngine:
 
     def ample(self, tables: Tables) -> None:
         """Expand single threads where these tables allow it."""
-        if tables.stops != self._library.model.stop_base[-1]:
+        keys = self._functions.ge_constant(7)
+        if (tables.stops, tables.keys) != (self._library.model.stop_base[-1], keys):
             raise ValueError("tables of another program")
         made = (bytes(tables.eligible), bytes(tables.compatible), bytes(tables.sets))
         if self._functions.ge_ample(self._engine, *made):

@@ -28,7 +28,11 @@ _MORE = 500
 
 
 class NativeSearch:
-    """One breadth-first search with the native engine; see :class:`..search.Search`."""
+    """One breadth-first search with the native engine; see :class:`..search.Search`.
+
+    With ``ample`` sets it finds a violation if and only if there is one, but not at the least
+    depth, nor all its causes: so it ends with the first, ``bound`` being ``violated``.
+    """
 
     def __init__(
         self,
@@ -52,6 +56,7 @@ class NativeSearch:
         self.restarts = restarts
         self.bound = ""
         self.abandoned = False
+        self.ample = ample is not None
         self.native = self._new_engine(library, workers)
         self.native.flags(self.model.stop_flags(stops), self.model.site_flags(checks))
         if ample is not None:
@@ -107,7 +112,9 @@ class NativeSearch:
                 return
             if status == 1 and self._hopeless():
                 return
-            if status == 1 and self._ended_early():
+            if status == 1 and self.ample and not self.abandoned and self.violated:
+                self.bound = "violated"
+            elif status == 1 and self._ended_early():
                 self.bound = "first"
 
     def _hopeless(self) -> bool:
@@ -118,9 +125,17 @@ class NativeSearch:
 
     def _ended_early(self) -> bool:
         """Is the first violation enough, and there?"""
-        if not self.bounds.first or self.abandoned or not self.native.stats().classes:
-            return False
-        return any(event.kind != EventKind.WITNESS for event in self.native.events())
+        return self.bounds.first and not self.abandoned and self.violated
+
+    @property
+    def violated(self) -> bool:
+        """Was anything found that is reported as a violation?"""
+        if self._stuck:
+            return True
+        classes = self.native.stats().classes
+        return bool(classes) and any(
+            event.kind != EventKind.WITNESS for event in self.native.events()
+        )
 
     def _learn(self) -> bool:
         if not self.abandoned and self.unsure is not None:

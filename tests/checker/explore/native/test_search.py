@@ -23,11 +23,14 @@ pytestmark = pytest.mark.skipif(
 def compare(program: ir.Program, granularity: Granularity, workers: int = 1) -> Result:
     """Both engines' results, which must be equal; the native one."""
     python = explore(program, granularity=granularity)
-    native = explore(program, granularity=granularity, engine="native", workers=workers)
+    native = explore(
+        program, granularity=granularity, engine="native", workers=workers, reduction=False
+    )
     assert native.engine == "native"
     plain = replace(
         native, engine="python", seconds=python.seconds, memory=python.memory,
-        state_bytes=python.state_bytes, stored_bytes=0, search_seconds=0.0,
+        state_bytes=python.state_bytes, stored_bytes=0,
+        search_seconds=python.search_seconds, compile_seconds=0.0,
     )  # fmt: skip
     assert plain == python
     return native
