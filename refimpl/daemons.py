@@ -19,7 +19,6 @@ from .pages import (
     PG_RELEASED,
     PG_WANTED,
     Page,
-    clear_modify,
 )
 from .sync import WRITER, Chan, Mutex
 
@@ -103,7 +102,7 @@ def _finish_page(kernel: Kernel, bp: Buf, page: Page) -> None:
         kernel.machine.kassert(bool(flags.value & PG_CLEAN), "aiodone", page.describe())
         flags.off(PG_FAKE, "aiodone")
         uvm.enqueue(page)
-        clear_modify(page, "aiodone")
+        kernel.pmaps.clear_modify(page, "aiodone")
     if flags.get("aiodone") & PG_PAGEOUT:
         flags.off(PG_PAGEOUT, "aiodone")
         flags.on(PG_RELEASED, "aiodone")

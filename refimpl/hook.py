@@ -21,8 +21,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .errors import Stuck
-
 if TYPE_CHECKING:
     from .sync import Lwp
 
@@ -37,9 +35,9 @@ KINDS: Mapping[str, str] = {
     "rw_enter": "a reader/writer lock was acquired: lock, mode",
     "rw_tryenter": "an attempt to acquire a reader/writer lock: lock, mode, got",
     "rw_exit": "a reader/writer lock was released: lock",
-    "sleep": "a lock was released and the thread sleeps: chan",
+    "sleep": "a mutex was released and the thread sleeps: chan, lock",
     "wakeup": "every sleeper of a channel was made runnable: chan",
-    "page_insert": "a page was given to an object: page, offset",
+    "page_insert": "a page was given to an object: page, uobj, offset",
     "page_free": "a page was taken from its object: page",
     "list": "a marker entered or left an object's list of pages: op",
     "pmap_enter": "a page was mapped: page, writable",
@@ -159,12 +157,14 @@ class Turns(Log):
 
     Threads that the schedule never names run free, and so do all when it is used up.  The
     thread whose turn it is keeps it until it has taken the last step of the turn; another
-    named thread waits before its next step.  A turn that makes no progress within
-    ``patience`` seconds ends in `Stuck`, with the turn and who stands where: in
-    particular when its thread sleeps, or has ended.
+    named thread waits before its next step.
+
+    A turn cannot be finished if its thread sleeps and nobody wakes it, or has ended.  If it
+    has made no progress for ``patience`` seconds, it is passed over and kept in `skipped`:
+    a lock that was added may forbid a schedule that was possible before.
     """
 
-    def __init__(self, schedule: Iterable[Turn], patience: float = 5.0) -> None:
+    def __init__(self, schedule: Iterable[Turn], patience: float = 0.3) -> None:
         super().__init__()
         self._turns = list(schedule)
         self._named = {turn.thread for turn in self._turns}
@@ -173,54 +173,52 @@ class Turns(Log):
         self._finishing = False
         self._changed = threading.Condition()
         self._patience = patience
-        self._where: dict[str, str] = {}
+        self._moved = time.monotonic()
+        self.skipped: list[Turn] = []
 
     @property
     def done(self) -> bool:
-        """Whether the whole schedule was followed."""
+        """Whether the schedule is used up."""
         return self._next == len(self._turns)
 
     def before(self, lwp: Lwp, kind: str, at: At) -> None:
         if lwp.name not in self._named:
             return
         with self._changed:
-            self._where[lwp.name] = f"before {kind} at {at}"
-            if self._finishing and self._turns[self._next].thread == lwp.name:
-                self._advance()
-            deadline = time.monotonic() + self._patience
+            self._over(lwp.name)
             while not self.done and self._turns[self._next].thread != lwp.name:
-                seen = self._next
-                if not self._changed.wait(max(0.0, deadline - time.monotonic())):
-                    raise Stuck(self._report(lwp.name))
-                if self._next != seen:
-                    deadline = time.monotonic() + self._patience
-            self._where[lwp.name] = "running"
+                waited = time.monotonic() - self._moved
+                if waited >= self._patience:
+                    self.skipped.append(self._turns[self._next])
+                    self._advance()
+                else:
+                    self._changed.wait(self._patience - waited)
+            self._moved = time.monotonic()
             if not self.done and self._turns[self._next].fits(kind, at):
                 self._left -= 1
                 self._finishing = self._left == 0
 
     def parked(self, lwp: Lwp) -> None:
-        if lwp.name not in self._named:
-            return
         with self._changed:
-            self._where[lwp.name] = f"asleep: {lwp.waits}"
-            if self._finishing and self._turns[self._next].thread == lwp.name:
-                self._advance()
+            self._over(lwp.name)
 
     def finished(self, thread: str) -> None:
-        """Thread ``thread`` takes no more steps; a turn of it that was over ends now."""
+        """``thread`` takes no more steps."""
         with self._changed:
-            self._where[thread] = "finished"
-            if not self.done and self._turns[self._next].thread == thread and self._finishing:
+            if not self.done and self._turns[self._next].thread == thread:
+                if not self._finishing:
+                    self.skipped.append(self._turns[self._next])
                 self._advance()
+
+    def _over(self, thread: str) -> None:
+        """``thread`` has taken its step: if that was the last of its turn, the next begins."""
+        if self._finishing and self._turns[self._next].thread == thread:
+            self._advance()
 
     def _advance(self) -> None:
         self._next += 1
         self._finishing = False
+        self._moved = time.monotonic()
         if not self.done:
             self._left = self._turns[self._next].count
         self._changed.notify_all()
-
-    def _report(self, waiting: str) -> str:
-        where = "; ".join(f"{name}: {what}" for name, what in sorted(self._where.items()))
-        return f"{waiting} waits for turn {self._next}, {self._turns[self._next]}; {where}"

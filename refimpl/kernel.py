@@ -39,8 +39,8 @@ class Kernel:
         self.faults = Faults()
         threads = config.io_threads
         self.dev = Device(self.machine, fd, self.faults, threads, config.io_seed, config.durable)
-        self.uvm = Uvm(self.machine, self.faults, config.memory_pages, config.page_size)
         self.pmaps = PmapSystem(self.machine)
+        self.uvm = Uvm(self.machine, self.faults, self.pmaps, config.memory_pages, config.page_size)
         self.kva = PagerMap(self.machine, config.pager_pages, config.page_size)
         self.bufs = Counter(self.machine, "buffers")
         self.heap = Counter(self.machine, "arrays")

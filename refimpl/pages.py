@@ -11,7 +11,7 @@ from .sync import Machine, Mutex, Word
 
 if TYPE_CHECKING:
     from .faults import Faults
-    from .pmap import Pmap, Pte
+    from .pmap import Pmap, PmapSystem, Pte
     from .vnode import Vnode
 
 PG_BUSY = 0x01
@@ -82,11 +82,11 @@ class Page(Entry):
         self.ptes: dict[tuple[Pmap, int], Pte] = {}
 
     def __str__(self) -> str:
-        where = f"{self.uobject}+{self.offset:#x}" if self.uobject is not None else "free"
-        return f"page{self.number}({where})"
+        return f"page{self.number}"
 
     def describe(self) -> str:
-        return f"{self}, {flag_names(self.flags.value)}, owner {self.owner}"
+        where = f"{self.uobject}+{self.offset:#x}" if self.uobject is not None else "free"
+        return f"{self} ({where}), {flag_names(self.flags.value)}, owner {self.owner}"
 
 
 class Dontcare:
@@ -171,9 +171,12 @@ class Uobject:
 class Uvm:
     """Physical memory: free pages, queues of replacement, and who waits for a page."""
 
-    def __init__(self, machine: Machine, faults: Faults, pages: int, page_size: int) -> None:
+    def __init__(
+        self, machine: Machine, faults: Faults, pmaps: PmapSystem, pages: int, page_size: int
+    ) -> None:
         self.machine = machine
         self.faults = faults
+        self.pmaps = pmaps
         self.page_size = page_size
         self.total = pages
         self.freetarg = max(2, pages // 16)
@@ -209,7 +212,7 @@ class Uvm:
         uobj.tree[offset] = page
         uobj.memq.insert_tail(page)
         uobj.npages.add(1, at)
-        self.machine.step("page_insert", at, page=page, offset=offset)
+        self.machine.step("page_insert", at, page=page, uobj=uobj, offset=offset)
         return page
 
     def pagefree(self, page: Page, at: At) -> None:
@@ -293,7 +296,7 @@ class Uvm:
             if flags & UFP_NORDONLY and page.flags.get(at) & PG_RDONLY:
                 return None
             if flags & UFP_DIRTYONLY:
-                dirty = clear_modify(page, at) or not page.flags.get(at) & PG_CLEAN
+                dirty = self.pmaps.clear_modify(page, at) or not page.flags.get(at) & PG_CLEAN
                 page.flags.on(PG_CLEAN, at)
                 if not dirty:
                     return None
@@ -359,12 +362,3 @@ class Uvm:
     def pageout_done(self, count: int, at: At) -> None:
         self.paging -= count
         self.machine.kassert(self.paging >= 0, "uvm_pageout_done")
-
-
-def clear_modify(page: Page, at: At) -> bool:
-    """Reads and clears the modified bit, in one step."""
-    machine = page.flags._machine
-    machine.turn("pmap_clear_modify", at)
-    was, page.modified = page.modified, False
-    machine.noted("pmap_clear_modify", at, page=page, was=was)
-    return was

@@ -53,8 +53,13 @@ class PmapSystem:
                     pte.writable = False
             machine.noted("pmap_protect", at, page=page, prot=prot)
 
-    def is_modified(self, page: Page) -> bool:
-        return page.modified
+    def clear_modify(self, page: Page, at: At) -> bool:
+        """Reads and clears the modified bit, in one step."""
+        self.machine.turn("pmap_clear_modify", at)
+        with self.lock:
+            was, page.modified = page.modified, False
+            self.machine.noted("pmap_clear_modify", at, page=page, was=was)
+        return was
 
 
 class Pmap:

@@ -161,7 +161,7 @@ class Machine:
             self.hook.before(lwp, "sleep", at)
         with self.guard:
             self._sleepers.setdefault(chan, []).append(lwp)
-            self._note(lwp, "sleep", at, chan=chan)
+            self._note(lwp, "sleep", at, chan=chan, lock=mutex.name)
         mutex.release()
         try:
             self.park(lwp, lambda: f"sleeps on {_describe(chan)} at {at}", seconds)

@@ -15,7 +15,6 @@ from ..pages import (
     UFP_NOWAIT,
     Page,
     Slot,
-    clear_modify,
 )
 from ..pmap import PROT_WRITE
 from .flags import PGO_COUNTED, PGO_LOCKED, PGO_SYNCIO, VI_ONWORKLST
@@ -78,7 +77,7 @@ def compat_getpages(
         if error and page.flags.get(1491) & PG_FAKE:
             page.flags.on(PG_RELEASED, 1492)
         else:
-            clear_modify(page, 1494)
+            kernel.pmaps.clear_modify(page, 1494)
             uvm.activate(page)
     if error:
         uvm.unbusy(list(pages), 1499)

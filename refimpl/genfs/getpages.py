@@ -32,7 +32,6 @@ from ..pages import (
     UFP_NOWAIT,
     Page,
     Slot,
-    clear_modify,
 )
 from ..pmap import PROT_WRITE
 from ..sync import READER, WRITER
@@ -449,7 +448,7 @@ class _Getpages:
                 flags = page.flags.get(629)
                 if flags & (PG_FAKE | PG_RDONLY):
                     page.flags.set(flags & ~(PG_FAKE | PG_CLEAN) | PG_RDONLY, 629)
-                    clear_modify(page, 629)
+                    self.kernel.pmaps.clear_modify(page, 629)
                     uvm.enqueue(page)
             uvm.pageqlock.exit(629)
         for page in pages:
@@ -472,7 +471,7 @@ class _Getpages:
                 continue
             if page.flags.get(659) & PG_FAKE and not self.overwrite:
                 page.flags.off(PG_FAKE, 660)
-                clear_modify(page, 661)
+                self.kernel.pmaps.clear_modify(page, 661)
             kernel.machine.kassert(
                 not self.write or not self.blockalloc or not page.flags.get(663) & PG_RDONLY, 663
             )

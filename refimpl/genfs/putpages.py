@@ -18,7 +18,6 @@ from ..pages import (
     Marker,
     Page,
     Slot,
-    clear_modify,
 )
 from ..pmap import PROT_NONE, PROT_READ
 from ..trans import LAZY
@@ -309,7 +308,9 @@ class _Putpages:
                     self.cleanall = False
         needs_clean = False
         if flags & PGO_CLEANIT:
-            needs_clean = clear_modify(page, 1005) or not page.flags.get(1006) & PG_CLEAN
+            needs_clean = (
+                self.kernel.pmaps.clear_modify(page, 1005) or not page.flags.get(1006) & PG_CLEAN
+            )
             page.flags.on(PG_CLEAN, 1007)
         pgs, nback = self._cluster(page) if needs_clean else ([page], 0)
         entry, nextpg = self._free_or_deactivate(page, pgs)

@@ -24,7 +24,12 @@ def mounted(image: Path, **knobs: object) -> FileSystem:
     return mount(image, None, **(chosen | knobs))
 
 
-def together(fs: FileSystem, bodies: Sequence[Callable[[], None]], seconds: float = 20.0) -> None:
+def together(
+    fs: FileSystem,
+    bodies: Sequence[Callable[[], None]],
+    seconds: float = 20.0,
+    names: Sequence[str] | None = None,
+) -> None:
     """Runs bodies in threads; their first failure, or who waits for what, is raised."""
     failures: list[BaseException] = []
 
@@ -34,9 +39,10 @@ def together(fs: FileSystem, bodies: Sequence[Callable[[], None]], seconds: floa
         except BaseException as failure:
             failures.append(failure)
 
+    called = names or [f"user{number}" for number in range(len(bodies))]
     threads = [
-        threading.Thread(target=run, args=(body,), name=f"user{number}", daemon=True)
-        for number, body in enumerate(bodies)
+        threading.Thread(target=run, args=(body,), name=name, daemon=True)
+        for name, body in zip(called, bodies, strict=True)
     ]
     for thread in threads:
         thread.start()
