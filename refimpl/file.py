@@ -212,7 +212,8 @@ class Mapping:
         vp.v_lock.enter(WRITER, "mmap")
         vp.interlock.enter("mmap")
         vp.v_vflag.on(VV_MAPPED, "mmap")
-        if writable and not private:
+        # 1442-1444 never set VI_WRMAPDIRTY: with VI_WRMAP a store would fault for ever.
+        if writable and not private and not vp.mnt.config.compat:
             vp.v_iflag.on(VI_WRMAP, "mmap")
         vp.interlock.exit("mmap")
         vp.v_lock.exit("mmap")
