@@ -3,7 +3,8 @@
 static void work(worker *w) {
   engine *e = w->e;
   range todo;
-  while (claim(e, &todo)) {
+  w->unchecked = 0;
+  while (claim(w, &todo)) {
     switch (e->job) {
     case SEARCH:
       search_range(w, todo);
@@ -93,6 +94,7 @@ engine *ge_new(unsigned workers, uint64_t max_memory) {
   pthread_cond_init(&e->wake, NULL);
   pthread_cond_init(&e->done, NULL);
   pthread_cond_init(&e->moving, NULL);
+  pthread_cond_init(&e->helped, NULL);
   e->max_memory = max_memory;
   e->started = 1;
   e->looking = NWITNESSES ? ~(uint64_t)0 >> (64 - NWITNESSES) % 64 : 0;
@@ -159,6 +161,7 @@ void ge_free(engine *e) {
   pthread_cond_destroy(&e->wake);
   pthread_cond_destroy(&e->done);
   pthread_cond_destroy(&e->moving);
+  pthread_cond_destroy(&e->helped);
   free(e);
 }
 

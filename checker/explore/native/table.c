@@ -18,8 +18,9 @@
  * array.  A number has to fit into a cell: beyond MOST_CELLS the index cannot grow.
  */
 
-#define LINE 16 /* cells of a cache line */
-#define BLOCK 64 /* places that a worker takes at once */
+#define LINE 16            /* cells of a cache line */
+#define BLOCK 64           /* places that a worker takes at once */
+#define MIDDLING (1 << 20) /* lines: larger indexes grow by less */
 #ifndef MOST_CELLS
 #define MOST_CELLS 0xfffffff0u /* a multiple of LINE */
 #endif
@@ -165,6 +166,19 @@ INLINE int index_root(states *s, uint64_t place) {
     }
 }
 
+/* A cell into an index that others are filling too, and that has nothing equal. */
+INLINE void put_cell(states *s, uint64_t hash, uint32_t value) {
+  for (uint64_t line = among(hash, s->lines);; line = next_line(s, line)) {
+    uint32_t *cell = s->cell + line * LINE;
+    for (unsigned i = 0; i < LINE; i++) {
+      uint32_t seen = relaxed_load(&cell[i]);
+      if (seen == 0 && __atomic_compare_exchange_n(&cell[i], &seen, value, 0, __ATOMIC_RELAXED,
+                                                   __ATOMIC_RELAXED))
+        return;
+    }
+  }
+}
+
 static int new_states(states *s, unsigned workers, uint64_t memory) {
   uint64_t lines = 1024;
   while (lines * LINE / 32 < (uint64_t)(workers + 1) * (PENDING + BLOCK))
@@ -189,7 +203,7 @@ static void free_states(states *s) {
 /* A quarter or a half more, no more than there can be: what is free in a large index is a good
  * part of what it costs. */
 static uint64_t lines_after(const states *s) {
-  uint64_t lines = s->lines + s->lines / (s->lines < 65536 ? 2 : 4), most = MOST_CELLS;
+  uint64_t lines = s->lines + s->lines / (s->lines < MIDDLING ? 2 : 4), most = MOST_CELLS;
   if (s->room / sizeof *s->cell < most)
     most = s->room / sizeof *s->cell;
   if (s->order_room / sizeof *s->order < most)
@@ -212,15 +226,15 @@ static int resize_states(states *s) {
   return 1;
 }
 
-static int grow_states(states *s) {
-  const uint64_t ahead = 16;
-  if (!resize_states(s))
-    return 0;
-  for (uint64_t i = 0; i < s->count; i++) {
-    if (i + ahead < s->count)
+/* Enter the roots at some places, all different, into an index that others are filling too. */
+static void index_places(states *s, uint64_t from, uint64_t places) {
+  const uint64_t ahead = 16, to = from + places < s->count ? from + places : s->count;
+  for (uint64_t i = from; i < to; i++) {
+    uint64_t root = s->order[i], hash = hash_root(root);
+    uint32_t cell = (uint32_t)(i + 1) | ((uint32_t)hash & ~s->low);
+    if (i + ahead < to)
       fetch_line(s, hash_root(s->order[i + ahead]));
-    if (s->order[i])
-      (void)index_root(s, i);
+    if (root)
+      put_cell(s, hash, cell);
   }
-  return 1;
 }

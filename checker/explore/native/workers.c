@@ -7,7 +7,8 @@
  * Tables grow while all workers stand still.  A worker that finds a table too full asks for it
  * (`stop`); every worker looks at that flag before each step of a thread and before each lot of
  * insertions, and waits in `stand_still`; the last one to come (or to leave the job) does the
- * growing.  A table has room for what every worker may insert until then.
+ * growing; those that wait help it with what is large, the index of the states.  A table has room
+ * for what every worker may insert until then.
  *
  * Memory: when the limit is reached, workers finish the state they are at, and what they
  * claimed but did not expand is kept for the next call.  Tables may be filled a little more for
@@ -70,6 +71,7 @@ struct worker {
   uint8_t mark, changed; /* PROGRESS */
   int reached;           /* BACKWARD, BEFORE: the source has a step that is looked for */
   unsigned running;      /* the thread whose step is being done */
+  unsigned unchecked;    /* chunks to be claimed before the next look at the memory in use */
   uint64_t from;         /* FORWARD: the source's number among the states on paths */
   roots found;
   range left; /* claimed, but not expanded */
@@ -99,11 +101,14 @@ struct engine {
 
   /* the job */
   pthread_mutex_t lock;
-  pthread_cond_t wake, done, moving;
+  pthread_cond_t wake, done, moving, helped;
   _Alignas(64) uint64_t generation;
   int job, quit;
   unsigned active, standing, started;
   uint64_t growths;
+  int indexing;      /* the states' index is being built anew */
+  unsigned indexers; /* by so many */
+  _Alignas(64) uint64_t indexed; /* places that somebody has taken on */
   _Alignas(64) uint64_t cursor; /* next position to claim */
   uint64_t end, chunk;
   uint64_t taken; /* how many of `left` were claimed */
@@ -203,6 +208,42 @@ static void grow_one(engine *e, unsigned node) {
 /* The places that workers may take until they all stand still. */
 static uint64_t slack(const engine *e) { return (uint64_t)e->workers * (PENDING + BLOCK); }
 
+#define INDEX_CHUNK 4096
+
+/* Build a part of the states' index, as long as there is something left. */
+static void index_some(engine *e) {
+  uint64_t from;
+  while ((from = relaxed_add(&e->indexed, INDEX_CHUNK)) < e->states.count)
+    index_places(&e->states, from, INDEX_CHUNK);
+}
+
+/* `lock` is held; all others stand still, and those that wait for it help. */
+static int grow_states(engine *e) {
+  if (!resize_states(&e->states))
+    return 0;
+  e->indexed = 0;
+  e->indexing = 1;
+  e->indexers = 0;
+  pthread_cond_broadcast(&e->moving);
+  pthread_mutex_unlock(&e->lock);
+  index_some(e);
+  pthread_mutex_lock(&e->lock);
+  e->indexing = 0;
+  while (e->indexers)
+    pthread_cond_wait(&e->helped, &e->lock);
+  return 1;
+}
+
+/* `lock` is held, by one that waits. */
+static void help_indexing(engine *e) {
+  e->indexers++;
+  pthread_mutex_unlock(&e->lock);
+  index_some(e);
+  pthread_mutex_lock(&e->lock);
+  if (--e->indexers == 0)
+    pthread_cond_signal(&e->helped);
+}
+
 static void grow_visited(engine *e) {
   states *s = &e->states;
   uint64_t more = slack(e), last = last_states(s->lines);
@@ -210,7 +251,7 @@ static void grow_visited(engine *e) {
     return;
   if (last < s->count + more + 1 ||
       allowed(e, (lines_after(s) - s->lines) * LINE * sizeof *s->cell)) {
-    if (grow_states(s))
+    if (grow_states(e))
       return;
   }
   relaxed_store(&e->full, 1);
@@ -238,8 +279,12 @@ static NOINLINE void stand_still(engine *e) {
       grow(e);
     } else {
       uint64_t before = e->growths;
-      while (before == e->growths)
-        pthread_cond_wait(&e->moving, &e->lock);
+      while (before == e->growths) {
+        if (e->indexing && relaxed_load(&e->indexed) < e->states.count)
+          help_indexing(e);
+        else
+          pthread_cond_wait(&e->moving, &e->lock);
+      }
     }
   }
   pthread_mutex_unlock(&e->lock);
@@ -267,7 +312,8 @@ static void pause_briefly(void) {
 #endif
 }
 
-#define SPINS 4000 /* some ten microseconds: as long as it takes to wake a thread */
+#define SPINS 4000     /* some ten microseconds: as long as it takes to wake a thread */
+#define UNCHECKED 31   /* chunks claimed without a look at how much memory is in use */
 
 static void *helper(void *argument) {
   worker *w = argument;
@@ -322,9 +368,13 @@ static void run_job(engine *e, int job, uint64_t begin, uint64_t end) {
 }
 
 /* Claim the next chunk, which ends at a multiple of the chunk's size or at the end. */
-static int claim(engine *e, range *out) {
-  if (e->max_memory && !allowed(e, 0))
-    relaxed_store(&e->full, 1);
+static int claim(worker *w, range *out) {
+  engine *e = w->e;
+  if (e->max_memory && w->unchecked-- == 0) { /* reads what the others write all the time */
+    w->unchecked = UNCHECKED;
+    if (!allowed(e, 0))
+      relaxed_store(&e->full, 1);
+  }
   if (relaxed_load(&e->full) || relaxed_load(&e->dead))
     return 0;
   if (relaxed_load(&e->taken) < e->lefts) {

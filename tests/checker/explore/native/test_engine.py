@@ -45,6 +45,8 @@ def compile_toy(folder: Path, name: str, *options: str, drive: bool = False) -> 
     source.write_text("".join(f'#include "{part}"\n' for part in parts), encoding="utf-8")
     tag = re.sub(r"\W", "", "".join(options))
     built = folder / f"{name}{tag}{'.run' if drive else '.so'}"
+    if built.exists():
+        return built
     command = [COMPILER, "-std=gnu11", "-Wall", "-Wextra", "-Werror", "-I", str(TOYS)]
     command += ["-I", str(ENGINE), *options, str(source), "-o", str(built), "-lpthread"]
     if not drive:
@@ -425,7 +427,7 @@ class Engine:
 # ---------------------------------------------------------------------------- tests
 
 
-@pytest.fixture(scope="session", params=["", "-DWIDE"])
+@pytest.fixture(scope="session", params=["", pytest.param("-DWIDE", marks=pytest.mark.long)])
 def toy(request: pytest.FixtureRequest, folder: Path) -> Toy:
     """The maze; several workers share even tiny layers."""
     options = [request.param] if request.param else []
@@ -619,19 +621,40 @@ def test_memory_limit(folder: Path, workers: int) -> None:
         assert engine.stats()[:5] == [16**4, 4 * 15 * 16**3, 0, 4 * 15 + 1, 0]
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_more_states_than_cells(folder: Path, workers: int) -> None:
+    """States that an index of full size has no number for are refused like too much memory."""
+    most = 20_000
+    toy = Toy(compile_toy(folder, "grid", "-O1", "-DLIMIT=15", f"-DMOST_CELLS={most}u"))
+    with Engine(toy, Settings(bytes([1] * 4), bytes(1)), workers) as engine:
+        while (result := engine.advance(10_000)) in (0, 1):
+            pass
+        assert result == 3
+        stats = engine.stats()
+        assert 0.8 * most < stats[0] < most and stats[4] > 0
+        roots = engine.roots()
+        assert len(set(roots)) == len(roots) == stats[0]
+        assert 0 not in roots
+        assert all(engine.find(engine.state(root)) == root for root in roots[::101])
+        engine.lib.ge_limit(engine.handle, ctypes.c_uint64(0))  # that is no help
+        assert engine.advance(10_000) == 3
+        assert engine.stats()[0] < most
+
+
 SANITIZERS = {
     "address and undefined": ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
     "thread": ["-fsanitize=thread"],
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "toy_name"),
     [("address and undefined", "maze"), ("thread", "maze"), ("thread", "grid")],
 )
 def test_sanitized(folder: Path, name: str, toy_name: str) -> None:
     """Nothing is found, and the report is the same with any number of workers."""
-    options = ["-O1", "-g", "-DSMALL=16", *SANITIZERS[name]]
+    options = ["-O1", "-g", "-DSMALL=16", "-DLIMIT=12", *SANITIZERS[name]]
     built = compile_toy(folder, toy_name, *options, drive=True)
     for seed in SANITIZED if toy_name == "maze" else (0,):
         for limit in (0, 1):
