@@ -61,7 +61,8 @@ class Identity:
     """What a search is of; two searches with equal identities may go on for each other.
 
     ``scenario``, ``variant`` and ``fixes`` are for people; ``reductions`` what the search may use
-    (see :class:`..result.Result`); ``program`` and ``model`` are the digests of the compiled program and of its C text, ``engine`` that of the engine's text.
+    (see :class:`..result.Result`); ``program`` and ``model`` are the digests of the compiled
+    program and of its C text, ``engine`` that of the engine's text.
     """
 
     scenario: str
