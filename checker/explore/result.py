@@ -93,8 +93,9 @@ class Result:
 
     ``complete`` is False when a bound was hit or the search was interrupted; ``bound`` says
     which (``max_states``, ``max_seconds``, ``max_memory``, ``first``, ``interrupted``).
-    ``covered`` holds, for each thread, the instructions that were executed; ``witnesses`` the path to a
-    state of each witness (None: not reached).  ``stops`` are the block boundaries by thread.
+    ``covered`` holds, for each thread, the instructions that were executed; ``witnesses`` the
+    path to a state of each witness (None: not reached).  ``stops`` are the block boundaries by
+    thread.
     ``state_bytes`` is the size of one state's vector; of the native engine also known:
     ``stored_bytes``, what it used for all states, and ``compile_seconds``.  ``search_seconds``
     are those of the last search alone, without what came before and after.  ``note`` is what
