@@ -7,12 +7,13 @@ import signal
 import types
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ..explore import swarm
 from ..explore.kept import explore_kept
 from ..explore.native.checkpoint import CheckpointError, Keeping, is_checkpoint
 from ..explore.result import Granularity, ProgressCallback, Result
@@ -26,12 +27,14 @@ from ..trace.errors import DataError
 class Mode:
     """How a scenario is searched; the default is the usual way.
 
-    ``checkpoint`` is saved to every ``every`` seconds, and ``resume`` gone on from.
+    ``checkpoint`` is saved to every ``every`` seconds, and ``resume`` gone on from.  ``swarm``:
+    walk at random instead.
     """
 
     checkpoint: Path | None = None
     every: float = 60.0
     resume: Path | None = None
+    swarm: swarm.Effort | None = None
 
     @property
     def kept(self) -> bool:
@@ -39,9 +42,10 @@ class Mode:
 
     @property
     def usual(self) -> bool:
-        return not self.kept
+        return not self.kept and self.swarm is None
 
 
+_WALKS = swarm.Effort()
 _OPTIONS = (
     click.option("--checkpoint", type=click.Path(path_type=Path), metavar="FILE",
                  help="Save the search of one scenario, now and then and when it is stopped."),
@@ -49,6 +53,16 @@ _OPTIONS = (
                  metavar="SECONDS", show_default=True),
     click.option("--resume", type=click.Path(path_type=Path), metavar="FILE",
                  help="Go on from a checkpoint of the same scenario, options and model."),
+    click.option("--swarm", "walking", is_flag=True,
+                 help="Walk at random instead of searching: never `holds`."),
+    click.option("--walks", type=click.IntRange(min=1), default=None, metavar="N",
+                 help=f"With --swarm: how many walks.  [default: {_WALKS.walks}]"),
+    click.option("--steps", type=click.IntRange(min=1), default=None, metavar="N",
+                 help=f"With --swarm: steps of a walk at most.  [default: {_WALKS.steps}]"),
+    click.option("--seed", type=click.IntRange(0, (1 << 64) - 1), default=None, metavar="K",
+                 help=f"With --swarm: other walks.  [default: {_WALKS.seed}]"),
+    click.option("--seconds", type=click.FloatRange(min=0), default=None, metavar="S",
+                 help="With --swarm: end after this time.  [default: none]"),
 )  # fmt: skip
 
 
@@ -58,9 +72,15 @@ def mode_options(command: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(command)
     def packed(
         *args: Any, checkpoint: Path | None, checkpoint_every: float, resume: Path | None,
-        **others: Any,
+        walking: bool, walks: int | None, steps: int | None, seed: int | None,
+        seconds: float | None, **others: Any,
     ) -> int:  # fmt: skip
-        mode = Mode(checkpoint, checkpoint_every, resume)
+        given = {"walks": walks, "steps": steps, "seed": seed, "seconds": seconds}
+        given = {name: value for name, value in given.items() if value is not None}
+        if given and not walking:
+            raise click.UsageError(f"--{next(iter(given))} is for --swarm")
+        effort = replace(_WALKS, **given) if walking else None  # type: ignore[arg-type]
+        mode = Mode(checkpoint, checkpoint_every, resume, effort)
         return command(*args, mode=mode, **others)
 
     for option in reversed(_OPTIONS):
@@ -74,6 +94,8 @@ def check_mode(mode: Mode, scenarios: int, engine: str) -> None:
         return
     if engine == "python":
         raise click.UsageError("this needs the native engine, and so a C compiler")
+    if mode.swarm is not None and mode.kept:
+        raise click.UsageError("random walks leave nothing to save: --swarm has no checkpoints")
     if not mode.kept:
         return
     if scenarios != 1:
@@ -113,6 +135,11 @@ def search_in_mode(
     mode: Mode, task: Subtask, program: ir.Program, progress: ProgressCallback
 ) -> Result:
     """Search a program in a mode that is not the usual one."""
+    if mode.swarm is not None:
+        return swarm.explore_swarm(
+            program, mode.swarm, granularity=task.granularity, workers=task.threads,
+            progress=progress,
+        )  # fmt: skip
     return _kept(mode, task, program, progress)
 
 

@@ -21,3 +21,4 @@
 #include "paths.c"
 #include "api.c"
 #include "save.c"
+#include "walk.c"

@@ -22,6 +22,7 @@ from .tables import NativeModel
 API_VERSION = 1
 NOBODY = 0xFFFFFFFF
 _U64 = POINTER(c_uint64)
+_U32 = POINTER(c_uint32)
 _MARKS = POINTER(c_uint8)
 
 # The exported functions: result, arguments.
@@ -55,6 +56,20 @@ _API: dict[str, tuple[Any, list[Any]]] = {
     "ge_section": (c_uint64, [c_void_p, c_uint32, POINTER(_MARKS)]),
     "ge_load": (c_int, [c_void_p, _U64, c_uint64]),
     "ge_loaded": (c_int, [c_void_p, _U64, c_uint64]),
+    "gs_new": (
+        c_void_p, [c_uint, c_uint64, c_uint64, c_uint, c_char_p, c_char_p, _U64, c_uint64]
+    ),
+    "gs_free": (None, [c_void_p]),
+    "gs_run": (c_int, [c_void_p, c_uint64]),
+    "gs_stats": (None, [c_void_p, _U64]),
+    "gs_coverage": (None, [c_void_p, _MARKS]),
+    "gs_class": (c_int, [c_void_p, c_uint64, _U64]),
+    "gs_trace": (
+        c_int, [c_void_p, c_uint64, c_uint64, c_uint64, c_uint64, _U32, c_uint64, _U64, _U64]
+    ),
+    "gs_replay": (
+        c_int, [c_void_p, _U32, c_uint64, c_uint64, c_uint64, c_uint64, _U32, c_uint64, _U64]
+    ),
     "gm_misread": (c_uint32, []),
 }
 

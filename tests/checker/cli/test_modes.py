@@ -114,3 +114,33 @@ def test_interrupt_saves(command: Command, tmp_path: Path) -> None:
     assert os.listdir(tmp_path).count("saved") == 1
     assert not [name for name in os.listdir(tmp_path) if name.endswith(".tmp")]
     assert results(command, *FINE, "--resume", "saved") == whole
+
+
+# -------------------------------------------------------------------------------- swarm
+
+
+def test_swarm_finds_and_shows(command: Command) -> None:
+    swarm = ("check", "crossed", "careful", "--swarm", "--walks", "50", "--steps", "80")
+    first = results(command, *swarm, "--workers", "1")
+    assert [entry["verdict"] for entry in first] == ["violated", "inconclusive"]
+    assert all(entry["why"].startswith("random walks: 50 of ") for entry in first)
+    (found,) = first[0]["violations"]
+    assert found["finding"] == "B1"
+    assert command("show", found["trace"]).status == 0
+    assert results(command, *swarm, "--workers", "4") == first
+    answer = command(*swarm)
+    assert answer.status == 1 and "random walks: 50 of " in answer.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--walks", "5"), "--walks is for --swarm"),
+        (("--swarm", "--engine", "python"), "needs the native engine"),
+        (("--swarm", "--checkpoint", "saved"), "--swarm has no checkpoints"),
+        (("--swarm", "--walks", "0"), "--walks"),
+    ],
+)
+def test_swarm_refused(command: Command, arguments: tuple[str, ...], words: str) -> None:
+    answer = command("check", "crossed", *arguments)
+    assert answer.status == 2 and words in answer.err and answer.err.count("\n") == 1
