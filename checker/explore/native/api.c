@@ -134,6 +134,7 @@ void ge_free(engine *e) {
   pthread_mutex_unlock(&e->lock);
   for (unsigned i = 1; i < e->started; i++)
     pthread_join(e->worker[i].thread, NULL);
+  free_edges(e);
   for (unsigned i = 0; i < e->workers; i++) {
     worker *w = &e->worker[i];
     free(w->blocks);

@@ -3,9 +3,11 @@
  * Every state gets a mark: the bits of the threads (not daemons) that have ended in some state
  * it can reach.  A state in which something else was reported, a deadlock or a failed step, gets
  * all bits: that report covers it and what leads to it.  Edges are computed again, sweeping over
- * the layers from the deepest to the first, since most steps lead one layer down; again and
- * again over states whose mark is not full, until a sweep changes nothing.  Marks only grow, so
- * what is left is the least fixed point whatever the order and the number of workers.
+ * the layers from the deepest to the first, since most steps lead one layer down.  The edges of
+ * states whose mark is not full after that are recorded, and followed again and again until
+ * nothing changes.  Where there is no memory for them, sweeps that compute them do the same.
+ * Marks only grow, so what is left is the least fixed point whatever the order and the number
+ * of workers.
  *
  * Marks are bytes, one for each state, for eight threads at a time.
  */
@@ -19,13 +21,88 @@ static int watch_next(engine *e) {
   return e->in_group > 0;
 }
 
+/* A record is a place, the number of its edges, and where they lead (places fit in 32 bits). */
+enum { RECORD = 2 };
+
+static void free_edges(engine *e) {
+  e->recording = 0;
+  for (unsigned i = 0; i < e->workers; i++) {
+    worker *w = &e->worker[i];
+    free(w->edge);
+    w->edge = NULL;
+    w->edges = w->edge_room = 0;
+  }
+}
+
+/* Room for some more words, if the limit allows it; else nobody records any longer. */
+static int edge_room(worker *w, size_t more) {
+  size_t room = w->edge_room ? w->edge_room : 4096;
+  if (likely(w->edges + more <= w->edge_room))
+    return 1;
+  while (room < w->edges + more)
+    room += room / 2;
+  uint32_t *edge = allowed(w->e, (room - w->edge_room) * sizeof *edge)
+                       ? realloc(w->edge, room * sizeof *edge)
+                       : NULL;
+  if (edge == NULL) {
+    relaxed_store(&w->e->recording, 0);
+    return 0;
+  }
+  w->edge = edge;
+  relaxed_store(&w->edge_room, room);
+  return 1;
+}
+
 static int progress_stop(worker *w, uint64_t root) {
   uint64_t place = find_place(&w->e->states, root);
-  if (place == UINT64_MAX) /* only after a search that is not complete: nothing can be said */
+  if (place == UINT64_MAX) { /* only after a search that is not complete: nothing can be said */
     w->mark = w->e->group_full;
-  else
+  } else {
     w->mark |= relaxed_load(&w->e->marks[place]);
+    if (relaxed_load(&w->e->recording) && edge_room(w, 1))
+      w->edge[w->edges++] = (uint32_t)place;
+  }
   return w->mark == w->e->group_full;
+}
+
+/* Expand a state, and record its edges if its mark is not full by then. */
+static int progress_expand(worker *w, uint64_t place) {
+  engine *e = w->e;
+  size_t begin = w->edges;
+  int recorded = relaxed_load(&e->recording) && edge_room(w, RECORD);
+  if (recorded)
+    w->edges += RECORD;
+  int result = expand(w);
+  if (recorded && w->mark != e->group_full && w->edges > begin + RECORD) {
+    w->edge[begin] = (uint32_t)place;
+    w->edge[begin + 1] = (uint32_t)(w->edges - begin - RECORD);
+  } else {
+    w->edges = begin;
+  }
+  return result;
+}
+
+/* Follow the recorded edges once; did a mark change? */
+static int follow_edges(engine *e) {
+  int changed = 0;
+  for (unsigned i = 0; i < e->workers; i++) {
+    const worker *w = &e->worker[i];
+    for (size_t at = 0; at < w->edges; at += RECORD + w->edge[at + 1]) {
+      const uint32_t *record = w->edge + at;
+      uint8_t before = e->marks[record[0]], mark = before;
+      if (before == e->group_full)
+        continue;
+      for (uint32_t k = 0; k < record[1]; k++)
+        mark |= e->marks[record[RECORD + k]];
+      if (mark == before)
+        continue;
+      changed = 1;
+      e->marks[record[0]] = mark;
+      if (mark == e->group_full)
+        e->todo[record[0] / 64] &= ~((uint64_t)1 << record[0] % 64);
+    }
+  }
+  return changed;
 }
 
 /* The positions of a range lie in one word of `todo`. */
@@ -47,7 +124,8 @@ static void progress_range(worker *w, range where) {
       if (pc_of(e->group_thread[i], w->src) == 0)
         w->mark |= (uint8_t)(1u << i);
     w->expanded++;
-    if (w->mark != e->group_full && !(expand(w) & ENABLED) && unfinished(w, &key))
+    if (w->mark != e->group_full && !(progress_expand(w, place) & ENABLED) &&
+        unfinished(w, &key))
       w->mark = e->group_full;
     if (w->mark != before) {
       relaxed_store(&e->marks[place], w->mark);
@@ -92,6 +170,7 @@ static int begin_group(engine *e) {
   e->progress_layer = e->layers;
   e->progress_at = 0;
   e->progress_changed = 0;
+  e->recording = 1;
   return 1;
 }
 
@@ -172,6 +251,12 @@ int ge_progress(engine *e, uint64_t budget) {
     e->worker[i].changed = 0;
   }
   e->progress_layer = e->layers;
+  if (e->recording) { /* all edges that matter are there: no sweep is needed any more */
+    while (follow_edges(e))
+      ;
+    changed = 0;
+  }
+  free_edges(e);
   if (changed)
     return 0;
   if (!collect_stuck(e))

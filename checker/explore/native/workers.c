@@ -69,6 +69,8 @@ struct worker {
   uint8_t *blocks, *strays, *broken_faults;
   events events;
   uint8_t mark, changed; /* PROGRESS */
+  uint32_t *edge;        /* PROGRESS: records of edges, see there */
+  size_t edges, edge_room;
   int reached;           /* BACKWARD, BEFORE: the source has a step that is looked for */
   unsigned running;      /* the thread whose step is being done */
   unsigned unchecked;    /* chunks to be claimed before the next look at the memory in use */
@@ -140,6 +142,7 @@ struct engine {
   unsigned group_thread[8];
   uint64_t progress_layer, progress_at;
   int progress_phase, progress_changed;
+  int recording; /* the first sweep, and so far there is room for its edges */
   struct {
     uint64_t count, depth;
     roots goals;
@@ -172,7 +175,8 @@ static uint64_t bytes_used(const engine *e) {
   uint64_t sum = sizeof *e + e->workers * sizeof(worker) + tree_bytes(e) + states_bytes(e);
   sum += relaxed_load(&e->carried_bytes) + e->layer_room * 8 + e->events.bytes;
   for (unsigned w = 0; w < e->workers; w++)
-    sum += relaxed_load(&e->worker[w].events.bytes);
+    sum += relaxed_load(&e->worker[w].events.bytes) +
+           relaxed_load(&e->worker[w].edge_room) * sizeof *e->worker[w].edge;
   sum += e->marks_size + e->todo_size;
   return sum + e->path_bytes;
 }
