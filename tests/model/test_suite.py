@@ -12,7 +12,7 @@ from genfscheck.checker.cli.library import HARDENED
 
 from .suite import SCENARIOS, VARIANTS, compiled, expected, explored, lines_reached, outcome, tiers
 
-QUICK = 12
+QUICK = 9
 
 
 def test_every_scenario_is_expected() -> None:
