@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from ..explore import swarm
+from ..explore.hashed import explore_hashed
 from ..explore.kept import explore_kept
 from ..explore.native.checkpoint import CheckpointError, Keeping, is_checkpoint
 from ..explore.result import Granularity, ProgressCallback, Result
@@ -28,13 +29,14 @@ class Mode:
     """How a scenario is searched; the default is the usual way.
 
     ``checkpoint`` is saved to every ``every`` seconds, and ``resume`` gone on from.  ``swarm``:
-    walk at random instead.
+    walk at random instead.  ``fingerprints``: keep nothing else of a visited state.
     """
 
     checkpoint: Path | None = None
     every: float = 60.0
     resume: Path | None = None
     swarm: swarm.Effort | None = None
+    fingerprints: bool = False
 
     @property
     def kept(self) -> bool:
@@ -42,7 +44,7 @@ class Mode:
 
     @property
     def usual(self) -> bool:
-        return not self.kept and self.swarm is None
+        return not self.kept and self.swarm is None and not self.fingerprints
 
 
 _WALKS = swarm.Effort()
@@ -53,6 +55,8 @@ _OPTIONS = (
                  metavar="SECONDS", show_default=True),
     click.option("--resume", type=click.Path(path_type=Path), metavar="FILE",
                  help="Go on from a checkpoint of the same scenario, options and model."),
+    click.option("--storage", type=click.Choice(("lossless", "fingerprint")), default="lossless",
+                 show_default=True, help="`fingerprint`: keep only 64 bits of a visited state."),
     click.option("--swarm", "walking", is_flag=True,
                  help="Walk at random instead of searching: never `holds`."),
     click.option("--walks", type=click.IntRange(min=1), default=None, metavar="N",
@@ -72,7 +76,7 @@ def mode_options(command: Callable[..., int]) -> Callable[..., int]:
     @functools.wraps(command)
     def packed(
         *args: Any, checkpoint: Path | None, checkpoint_every: float, resume: Path | None,
-        walking: bool, walks: int | None, steps: int | None, seed: int | None,
+        storage: str, walking: bool, walks: int | None, steps: int | None, seed: int | None,
         seconds: float | None, **others: Any,
     ) -> int:  # fmt: skip
         given = {"walks": walks, "steps": steps, "seed": seed, "seconds": seconds}
@@ -80,7 +84,7 @@ def mode_options(command: Callable[..., int]) -> Callable[..., int]:
         if given and not walking:
             raise click.UsageError(f"--{next(iter(given))} is for --swarm")
         effort = replace(_WALKS, **given) if walking else None  # type: ignore[arg-type]
-        mode = Mode(checkpoint, checkpoint_every, resume, effort)
+        mode = Mode(checkpoint, checkpoint_every, resume, effort, storage == "fingerprint")
         return command(*args, mode=mode, **others)
 
     for option in reversed(_OPTIONS):
@@ -96,6 +100,9 @@ def check_mode(mode: Mode, scenarios: int, engine: str) -> None:
         raise click.UsageError("this needs the native engine, and so a C compiler")
     if mode.swarm is not None and mode.kept:
         raise click.UsageError("random walks leave nothing to save: --swarm has no checkpoints")
+    if mode.fingerprints and (mode.kept or mode.swarm is not None):
+        what = "checkpoints" if mode.kept else "--swarm"
+        raise click.UsageError(f"--storage fingerprint does not go together with {what}")
     if not mode.kept:
         return
     if scenarios != 1:
@@ -138,6 +145,11 @@ def search_in_mode(
     if mode.swarm is not None:
         return swarm.explore_swarm(
             program, mode.swarm, granularity=task.granularity, workers=task.threads,
+            progress=progress,
+        )  # fmt: skip
+    if mode.fingerprints:
+        return explore_hashed(
+            program, granularity=task.granularity, workers=task.threads, bounds=task.bounds,
             progress=progress,
         )  # fmt: skip
     return _kept(mode, task, program, progress)

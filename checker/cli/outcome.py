@@ -34,7 +34,8 @@ class Violation:
 class Outcome:
     """One scenario's result.  ``why`` says what made it inconclusive, and how to go on.
 
-    ``reductions`` were in force in the search that the counts are of.
+    ``reductions`` were in force in the search that the counts are of.  ``omission`` bounds the
+    probability that states were left out, where only fingerprints of them were kept.
     """
 
     scenario: str
@@ -47,6 +48,7 @@ class Outcome:
     why: str = ""
     engine: str = "python"
     reductions: tuple[str, ...] = ()
+    omission: float | None = None
 
 
 def overall(outcomes: Sequence[Outcome]) -> Verdict:
@@ -87,6 +89,7 @@ def _result(outcome: Outcome) -> dict[str, Any]:
         "why": outcome.why,
         "engine": outcome.engine,
         "reductions": list(outcome.reductions),
+        **({} if outcome.omission is None else {"omission": outcome.omission}),
         "violations": [
             {
                 "property": violation.property,

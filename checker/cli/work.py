@@ -91,6 +91,7 @@ def check_scenario(task: Task, tell: Report) -> Outcome:
         why=why,
         engine=result.engine,
         reductions=result.reductions,
+        omission=result.omission,
     )
 
 
@@ -187,8 +188,9 @@ def _verdict(task: Task, program: ir.Program, result: Result) -> tuple[Verdict, 
     if lines:
         parts.append(f"lines never executed: {line_ranges(lines)}")
     if not parts:
-        return result.verdict, ""
+        return result.verdict, result.note
     why = f"{'; '.join(parts)}, which the scenario says are possible"
+    why = "; ".join(filter(None, (why, result.note)))
     return ("inconclusive" if result.verdict == "holds" else result.verdict), why
 
 

@@ -142,7 +142,7 @@ class Run:
         seen = {which: list(map(Goal, numbers)) for which, numbers in search.witnesses.items()}
         shortest = Shortest(graph, wanted(search.causes, seen.values()))
         report = Reporter(engine, search.causes, shortest, graph.states.__getitem__)
-        result = self._result(search)
+        result = self.result_of(search)
         result.states, result.transitions = len(graph.states), search.transitions
         result.depth = len(graph.layers) - 1
         result.violations = report.violations()
@@ -156,7 +156,7 @@ class Run:
         result.state_bytes = engine.layout.size
         result.search_seconds = seconds
         result.kept = graph.states if keep_states else None
-        return self._timed(result)
+        return self.timed(result)
 
     # ----------------------------------------------------------------- native engine
 
@@ -180,7 +180,7 @@ class Run:
         for one in (search, spare):
             if one is not None:
                 one.close()
-        return self._timed(result)
+        return self.timed(result)
 
     def to_repeat(self, search: NativeSearch) -> bool:
         """Must what is reported come from a search without ample sets?"""
@@ -197,7 +197,7 @@ class Run:
         self.reduction = Reduction(self.known)
 
     def _native_result(self, library: Library, search: NativeSearch) -> Result:
-        result = self._result(search)
+        result = self.result_of(search)
         stats = search.native.stats()
         result.engine = "native"
         result.states, result.transitions = stats.states, stats.transitions
@@ -244,7 +244,8 @@ class Run:
 
     # ------------------------------------------------------------------------- both
 
-    def _result(self, search: Search | NativeSearch) -> Result:
+    def result_of(self, search: Search | NativeSearch) -> Result:
+        """The beginning of a result: what both engines say of a search."""
         return Result(
             program=self.program.name,
             granularity=self.granularity,
@@ -256,7 +257,8 @@ class Run:
             races=[] if self.reduction is None else self.reduction.races(),
         )
 
-    def _timed(self, result: Result) -> Result:
+    def timed(self, result: Result) -> Result:
+        """The end of a result: what it took."""
         result.seconds = time.monotonic() - self.started
         result.memory = memory_used()
         return result

@@ -101,6 +101,9 @@ class Result:
     are those of the last search alone, without what came before and after.  ``note`` is what
     must be said with the verdict, after other kinds of search.
 
+    ``omission``: the search kept fingerprints of states, and this bounds the probability that it
+    left a state out because of that.
+
     ``reductions`` are those of the graph that the counts are of: ``merging`` (of steps into
     blocks), ``ample`` (sets of one thread).  With ample sets the paths to witnesses need not be
     the shortest ones.
@@ -129,6 +132,7 @@ class Result:
     kept: list[bytes] | None = None
     note: str = ""
     reductions: tuple[str, ...] = ()
+    omission: float | None = None
 
     @property
     def verdict(self) -> Verdict:

@@ -22,3 +22,4 @@
 #include "api.c"
 #include "save.c"
 #include "walk.c"
+#include "hashed.c"

@@ -70,6 +70,13 @@ _API: dict[str, tuple[Any, list[Any]]] = {
     "gs_replay": (
         c_int, [c_void_p, _U32, c_uint64, c_uint64, c_uint64, c_uint64, _U32, c_uint64, _U64]
     ),
+    "gh_new": (c_void_p, [c_uint, c_uint64]),
+    "gh_free": (None, [c_void_p]),
+    "gh_flags": (None, [c_void_p, c_char_p, c_char_p]),
+    "gh_initial": (c_int, [c_void_p, _U64]),
+    "gh_advance": (c_int, [c_void_p, c_uint64]),
+    "gh_stats": (None, [c_void_p, _U64]),
+    "gh_coverage": (None, [c_void_p, _MARKS, _MARKS, _MARKS]),
     "gm_misread": (c_uint32, []),
 }
 

@@ -7,8 +7,8 @@
  * out, nor on the number of workers.
  *
  * Numbers that some worker had taken from a table but not used ("spare") are holes: their values
- * may repeat others.  After loading each hole gets a value that the table does not have, and
- * goes into the index like any other; should a state ever have that value, it is the hole's.
+ * are nothing, or repeat others.  Loading closes them: the last values move there, and the
+ * pairs and roots that name these are changed.
  *
  * Loading trusts nothing that it can check: sizes, that every number is below its table's count,
  * that no state is there twice, that events name stored states.  So a file that was made for
@@ -190,8 +190,15 @@ static void take_constants(reader *in) {
     in->bad |= take(in) != fixed[i];
 }
 
-/* Sizes of the sections.  With `holes` (as many as MAX_WORKERS for each node): which they are. */
-static void take_tables(reader *in, engine *e, uint32_t *holes) {
+/* The holes of a table while it is loaded, and then what moved to where. */
+typedef struct moved {
+  uint32_t from[MAX_WORKERS], to[MAX_WORKERS];
+  unsigned n, holes;
+  uint32_t count; /* numbers from here on moved, or are no more */
+} moved;
+
+/* Sizes of the sections; the holes go to `to`, if there is a list of them for each node. */
+static void take_tables(reader *in, engine *e, moved *holes) {
   uint64_t room = e->states.order_room / sizeof *e->states.order;
   e->states.count = take_upto(in, room < MOST_CELLS ? room : MOST_CELLS, 0);
   in->bad |= take(in) != e->tree.nodes;
@@ -205,10 +212,53 @@ static void take_tables(reader *in, engine *e, uint32_t *holes) {
     for (uint64_t i = 0; i < n; i++) {
       uint64_t hole = take(in);
       in->bad |= hole == 0 || hole >= count;
-      if (holes && i < MAX_WORKERS)
-        holes[node * MAX_WORKERS + i] = (uint32_t)hole;
+      if (holes)
+        holes[node].to[holes[node].holes++] = (uint32_t)hole;
     }
   }
+}
+
+static int compare_numbers(const void *left, const void *right) {
+  uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+  return a < b ? -1 : a > b;
+}
+
+/* Close the holes of a table, from the last to the first; 0 if they are not what they should be. */
+static int close_holes(table *own, moved *m) {
+  uint32_t hole[MAX_WORKERS];
+  memcpy(hole, m->to, sizeof hole);
+  qsort(hole, m->holes, sizeof *hole, compare_numbers);
+  for (unsigned i = m->holes; i-- > 0;) {
+    uint32_t last = own->count - 1;
+    if (i + 1 < m->holes && hole[i] == hole[i + 1])
+      return 0;
+    own->count--;
+    if (hole[i] == last)
+      continue;
+    memcpy(own->value + (uint64_t)hole[i] * own->width, own->value + (uint64_t)last * own->width,
+           own->width * sizeof *own->value);
+    unsigned k = 0;
+    while (k < m->n && m->to[k] != last)
+      k++;
+    if (k == m->n) /* else it has come there from further behind */
+      m->from[m->n++] = last;
+    m->to[k] = hole[i];
+  }
+  m->count = own->count;
+  return 1;
+}
+
+static uint32_t now_at(const moved *m, uint32_t number) {
+  for (unsigned i = 0; number >= m->count && i < m->n; i++)
+    if (m->from[i] == number)
+      return m->to[i];
+  return number;
+}
+
+static uint64_t root_now(const engine *e, const moved *all, uint64_t root) {
+  unsigned left = e->tree.half[0], right = e->tree.half[1];
+  return pair_of(left == MAX_NODES ? left_of(root) : now_at(&all[left], left_of(root)),
+                 right == MAX_NODES ? right_of(root) : now_at(&all[right], right_of(root)));
 }
 
 /* 0 if there is no memory. */
@@ -243,11 +293,11 @@ static int take_position(reader *in, engine *e) {
   return 1;
 }
 
-static int take_carried(reader *in, engine *e, stripe *all) {
+static int take_carried(reader *in, engine *e, const moved *now, stripe *all) {
   uint64_t n = take_upto(in, e->states.count, 2);
   e->carrying_count = 0;
   for (uint64_t i = 0; i < n; i++) {
-    uint64_t root = take(in), mask = take(in);
+    uint64_t root = root_now(e, now, take(in)), mask = take(in);
     in->bad |= root == 0;
     if (root && !add_carry(e, stripe_of(all, root), root, mask))
       return 0;
@@ -260,7 +310,7 @@ static void take_marks(reader *in, uint8_t *marks, size_t n) {
     marks[i] = (uint8_t)take_upto(in, 255, 0);
 }
 
-static int take_events(reader *in, engine *e) {
+static int take_events(reader *in, engine *e, const moved *now) {
   uint64_t n = take_upto(in, UINT32_MAX - 1, 6);
   for (uint64_t i = 0; i < n && !in->bad; i++) {
     uint64_t kind = take_upto(in, WITNESS, 0), a = take(in), b = take(in), count = take(in);
@@ -272,9 +322,10 @@ static int take_events(reader *in, engine *e) {
     in->bad |= one->count != 0 || count == 0 || goals == 0;
     one->count = count;
     for (uint64_t j = 0; j < goals; j++) {
-      goal what = {take(in), 0, 0};
+      goal what = {root_now(e, now, take(in)), 0, 0};
       what.thread = take(in);
       what.final = take(in);
+      what.final = what.final ? root_now(e, now, what.final) : 0;
       if (!add_goal(&e->events, one, what))
         return 0;
     }
@@ -282,11 +333,25 @@ static int take_events(reader *in, engine *e) {
   return 1;
 }
 
-/* Take the notes of a saved search into an engine that has not begun.  LOADED: now its sections
- * are to be filled, and ge_loaded called; otherwise the engine is only good to be freed. */
+/* Everything behind the tables; 0 if there is no memory. */
+static int take_rest(reader *in, engine *e, const moved *now) {
+  worker *w = &e->worker[0];
+  int ok = take_position(in, e) && take_carried(in, e, now, e->carried);
+  uint64_t carried = e->carrying_count;
+  ok = ok && take_carried(in, e, now, e->carrying);
+  e->carried_count = carried;
+  take_marks(in, w->blocks, NBLOCKS);
+  take_marks(in, w->strays, NSITES);
+  take_marks(in, w->broken_faults, NFAULTS);
+  ok = ok && take_events(in, e, now);
+  e->sorted = 0;
+  return ok;
+}
+
+/* Take the sizes in the notes of a saved search into an engine that has not begun.  LOADED: now
+ * its sections are to be filled, and ge_loaded called; otherwise it is only good to be freed. */
 int ge_load(engine *e, const uint64_t *notes, uint64_t count) {
   reader in = {notes, count, 0, 0};
-  worker *w = &e->worker[0];
   if (e->states.count || e->layers)
     return UNFIT;
   take_constants(&in);
@@ -297,27 +362,7 @@ int ge_load(engine *e, const uint64_t *notes, uint64_t count) {
   uint64_t size = e->states.count * 14; /* with their index, at about its fullest */
   for (unsigned node = 0; node < e->tree.nodes; node++)
     size += (uint64_t)e->tree.tables[node].count * (e->tree.tables[node].width * 8 + 6);
-  if (e->max_memory && size > e->max_memory)
-    return TOO_LARGE;
-  int ok = take_position(&in, e) && take_carried(&in, e, e->carried);
-  uint64_t carried = e->carrying_count;
-  ok = ok && take_carried(&in, e, e->carrying);
-  e->carried_count = carried;
-  take_marks(&in, w->blocks, NBLOCKS);
-  take_marks(&in, w->strays, NSITES);
-  take_marks(&in, w->broken_faults, NFAULTS);
-  ok = ok && take_events(&in, e);
-  e->sorted = 0;
-  if (!ok)
-    return TOO_LARGE;
-  return in.bad || in.at != in.count ? UNFIT : LOADED;
-}
-
-static int is_hole(uint32_t number, const uint32_t *holes) {
-  for (unsigned i = 0; i < MAX_WORKERS && holes[i]; i++)
-    if (holes[i] == number)
-      return 1;
-  return 0;
+  return e->max_memory && size > e->max_memory ? TOO_LARGE : LOADED;
 }
 
 static int valid_number(const engine *e, unsigned node, uint32_t number) {
@@ -332,42 +377,31 @@ static int valid_root(const engine *e, uint64_t root) {
                                   : valid_number(e, s->half[1], right_of(root)));
 }
 
-static int valid_pairs(const engine *e, unsigned node, const uint32_t *holes) {
-  const tree *s = &e->tree;
-  const table *own = &s->tables[node];
-  for (uint32_t number = 1; number < own->count; number++)
-    if (!(valid_number(e, s->left[node], left_of(own->value[number])) &&
-          valid_number(e, s->right[node], right_of(own->value[number]))) &&
-        !is_hole(number, holes))
+/* Name in pairs what moved below them; 0 if they name what is not there. */
+static int mend_pairs(engine *e, unsigned node, const moved *all) {
+  unsigned left = e->tree.left[node], right = e->tree.right[node];
+  table *own = &e->tree.tables[node];
+  for (uint32_t number = 1; number < own->count; number++) {
+    uint64_t *pair = &own->value[number];
+    *pair = pair_of(now_at(&all[left], left_of(*pair)), now_at(&all[right], right_of(*pair)));
+    if (!valid_number(e, left, left_of(*pair)) || !valid_number(e, right, right_of(*pair)))
       return 0;
-  return 1;
-}
-
-/* Build the index of a table: as grow_table does, which doubles what it finds. */
-static int index_table(engine *e, table *own, const uint32_t *holes) {
-  uint64_t cells = (uint64_t)own->low + 1;
-  unsigned n = 0;
-  while (cells - cells / 4 <= (uint64_t)own->count + e->workers + 1)
-    cells *= 2;
-  while (n < MAX_WORKERS && holes[n])
-    n++;
-  if (cells > (uint64_t)own->low + 1)
-    own->low = (uint32_t)(cells / 2 - 1);
-  if (!grow_table(own, holes, n))
-    return 0;
-  for (unsigned i = 0; i < n; i++) {
-    uint64_t word[LEAF] = {0};
-    uint32_t hole = holes[i];
-    int stop = 0;
-    for (word[0] = ~(uint64_t)0; find_words(own, word); word[0]--) {
-    }
-    (void)intern(own, &hole, &stop, word);
   }
   return 1;
 }
 
+/* Build the index of a table: as grow_table does, which doubles what it finds. */
+static int index_table(engine *e, table *own) {
+  uint64_t cells = (uint64_t)own->low + 1;
+  while (cells - cells / 4 <= (uint64_t)own->count + e->workers + 1)
+    cells *= 2;
+  if (cells > (uint64_t)own->low + 1)
+    own->low = (uint32_t)(cells / 2 - 1);
+  return grow_table(own, NULL, 0);
+}
+
 /* The states into their table; UNFIT if one is there twice. */
-static int index_states(engine *e) {
+static int index_states(engine *e, const moved *all) {
   states *s = &e->states;
   const uint64_t ahead = 16;
   while (s->count + slack(e) >= s->grow_at)
@@ -375,7 +409,8 @@ static int index_states(engine *e) {
       return TOO_LARGE;
   for (uint64_t i = 0; i < s->count; i++) {
     if (i + ahead < s->count)
-      fetch_line(s, hash_root(s->order[i + ahead]));
+      fetch_line(s, hash_root(root_now(e, all, s->order[i + ahead])));
+    s->order[i] = root_now(e, all, s->order[i]);
     if (!valid_root(e, s->order[i]) || !index_root(s, i))
       return UNFIT;
   }
@@ -413,25 +448,32 @@ static int valid_carried(const engine *e, const stripe *all) {
   return 1;
 }
 
-/* The sections are filled: check them and build the indexes. */
+/* The tables and the states, as they should be. */
+static int mend(engine *e, moved *all) {
+  for (unsigned node = 0; node < e->tree.nodes; node++) {
+    table *own = &e->tree.tables[node]; /* children come before their parents */
+    if (!close_holes(own, &all[node]) || (node >= e->tree.leaves && !mend_pairs(e, node, all)))
+      return UNFIT;
+    if (!index_table(e, own))
+      return TOO_LARGE;
+  }
+  return index_states(e, all);
+}
+
+/* The sections are filled: check them, build the indexes, and take what else is in the notes. */
 int ge_loaded(engine *e, const uint64_t *notes, uint64_t count) {
   reader in = {notes, count, 0, 0};
-  uint32_t *holes = calloc(MAX_NODES * (MAX_WORKERS + 1), sizeof *holes);
-  int status = LOADED;
-  if (holes == NULL)
+  moved *all = calloc(MAX_NODES, sizeof *all);
+  if (all == NULL)
     return TOO_LARGE;
   take_constants(&in);
-  take_tables(&in, e, holes);
-  for (unsigned node = 0; status == LOADED && node < e->tree.nodes; node++) {
-    const uint32_t *own = holes + node * MAX_WORKERS;
-    if (node >= e->tree.leaves && !valid_pairs(e, node, own))
-      status = UNFIT;
-    else if (!index_table(e, &e->tree.tables[node], own))
-      status = TOO_LARGE;
-  }
-  free(holes);
-  if (status == LOADED)
-    status = index_states(e);
+  take_tables(&in, e, all);
+  int status = in.bad ? UNFIT : mend(e, all);
+  if (status == LOADED && !take_rest(&in, e, all))
+    status = TOO_LARGE;
+  free(all);
+  if (status == LOADED && (in.bad || in.at != in.count))
+    status = UNFIT;
   if (status == LOADED && !(valid_events(e) && valid_carried(e, e->carried) &&
                             valid_carried(e, e->carrying)))
     status = UNFIT;

@@ -144,3 +144,23 @@ def test_swarm_finds_and_shows(command: Command) -> None:
 def test_swarm_refused(command: Command, arguments: tuple[str, ...], words: str) -> None:
     answer = command("check", "crossed", *arguments)
     assert answer.status == 2 and words in answer.err and answer.err.count("\n") == 1
+
+
+# ------------------------------------------------------------------------- fingerprints
+
+
+def test_fingerprints(command: Command) -> None:
+    found = results(command, "check", "careful", "crossed", "--storage", "fingerprint")
+    assert [entry["verdict"] for entry in found] == ["holds", "violated"]
+    assert 0 < found[0]["omission"] < 1e-12 and "omission" not in found[1]
+    assert "with a probability of at most" in found[0]["why"]
+    assert "traces from a lossless search" in found[1]["why"]
+    assert found[1]["violations"][0]["finding"] == "B1"
+    answer = command("check", "careful", "--storage", "fingerprint")
+    assert answer.status == 0 and "with a probability of at most" in answer.out
+
+
+@pytest.mark.parametrize("other", [("--swarm",), ("--checkpoint", "saved"), ("--resume", "saved")])
+def test_fingerprints_refused(command: Command, other: tuple[str, ...]) -> None:
+    answer = command("check", "careful", "--storage", "fingerprint", *other)
+    assert answer.status == 2 and "does not go together with" in answer.err

@@ -171,26 +171,36 @@ def test_shrinker_keeps_to_its_budget() -> None:
 # -------------------------------------------------------------------------- sanitizers
 
 
-@pytest.mark.long
-@pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
-def test_sanitized(sanitizer: str, tmp_path: Path) -> None:
-    """Walks, and a search through checkpoints, by several workers, without Python."""
+@pytest.mark.parametrize(
+    ("sanitizer", "toy"),
+    [
+        ("", "grid"),
+        *(
+            pytest.param(sanitizer, toy, marks=pytest.mark.long)
+            for sanitizer in ("address,undefined", "thread")
+            for toy in ("maze", "grid")
+        ),
+    ],
+)
+def test_without_python(sanitizer: str, toy: str, tmp_path: Path) -> None:
+    """Walks, fingerprints, and a search that hops through checkpoints, by several workers."""
     source, built = tmp_path / "all.c", tmp_path / "run"
-    parts = ("maze.c", "engine.c", "modes.c")
+    parts = (f"{toy}.c", "engine.c", "modes.c")
     source.write_text("".join(f'#include "{part}"\n' for part in parts), encoding="utf-8")
     assert test_engine.COMPILER is not None
     command = [
-        test_engine.COMPILER, "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror",
-        f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", "-I", str(test_engine.TOYS),
-        "-I", str(test_engine.ENGINE), str(source), "-o", str(built), "-lpthread",
+        test_engine.COMPILER, "-std=gnu11", "-O1", "-Wall", "-Wextra", "-Werror", "-DSMALL=8",
+        "-I", str(test_engine.TOYS), "-I", str(test_engine.ENGINE),
+        *([f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all"] if sanitizer else []),
+        str(source), "-o", str(built), "-lpthread",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode and "cannot find" in done.stderr:
         pytest.skip("the compiler has no such sanitizer")
     assert done.returncode == 0, done.stderr
-    for seed in (2, 4, 7, 11, 42, 91):
+    for seed in (2, 4, 7, 11, 42, 91) if toy == "maze" else (0,):
         said = set()
-        for workers in (1, 3):
+        for workers in (1, 3, 3, 3):
             ran = subprocess.run(
                 [str(built), str(workers), str(seed)], capture_output=True, text=True, timeout=300
             )

@@ -1,5 +1,5 @@
-/* Random walks, and a search that hops from engine to engine through what is saved, without
- * Python, for the sanitizers; prints what must not depend on the number of workers.  Comes after
+/* Random walks, a search with fingerprints, and one that hops from engine to engine through what
+ * is saved, without Python, for the sanitizers; prints what must not depend on the number of workers.  Comes after
  * the engine.  Arguments: workers, seed of the maze. */
 #include <stdio.h>
 
@@ -84,11 +84,31 @@ static void walks(unsigned workers, const uint64_t *initial) {
   gs_free(s);
 }
 
+static void fingerprints(unsigned workers, const uint64_t *initial) {
+  uint8_t stops[NSTOPS + 1], sites[NSITES + 1];
+  uint64_t out[8];
+  int result;
+  memset(stops, 1, sizeof stops);
+  memset(sites, 1, sizeof sites);
+  hashed *s = gh_new(workers, 0);
+  gh_flags(s, stops, sites);
+  gh_initial(s, initial);
+  while ((result = gh_advance(s, 3000)) < 2) {
+  }
+  gh_stats(s, out);
+  printf("\n%d:", result);
+  for (unsigned i = 0; i < 8; i++)
+    if (i != 5)
+      printf(" %llu", (unsigned long long)out[i]);
+  gh_free(s);
+}
+
 int main(int argc, char **argv) {
   uint64_t initial[NWORDS];
   SEED(argc > 2 ? atoi(argv[2]) : 0);
   toy_initial(initial);
   search((unsigned)atoi(argv[1]), initial);
   walks((unsigned)atoi(argv[1]), initial);
+  fingerprints((unsigned)atoi(argv[1]), initial);
   return 0;
 }
