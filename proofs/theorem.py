@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-import z3  # type: ignore[import-untyped]
+import z3
 
 from ..checker.lang import ir
 from ..checker.lang.compile import compile_routine

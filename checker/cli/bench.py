@@ -13,9 +13,9 @@ import click
 
 from ..bench.compare import Ratio, Series, disagreements, rate, ratios
 from ..bench.measure import WAYS, Bounds, Sample, Way, measure
+from ..explore.native.build import NativeError, NativeUnavailable
 from ..export import spin
 from ..export.errors import ExportError
-from ..explore.native.build import NativeError, NativeUnavailable
 from ..lang.scenario import Scenario
 from ..trace.data import check_writable, write_text
 from .library import HARDENED, Library, Subject

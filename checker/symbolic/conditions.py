@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-import z3  # type: ignore[import-untyped]
+import z3
 
 from ..lang import ir
 from .flow import Flow, Loop, analyse

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import z3  # type: ignore[import-untyped]
+import z3
 
 from ..explore import semantics
 from ..lang import ir

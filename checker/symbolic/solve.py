@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-import z3  # type: ignore[import-untyped]
+import z3
 
 Answer: TypeAlias = Literal["valid", "false", "unknown"]
 

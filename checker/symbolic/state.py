@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import z3  # type: ignore[import-untyped]
+import z3
 
 from ..lang import ir
 from .terms import Term, constant, select

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-import z3  # type: ignore[import-untyped]
+import z3
 
 from ..lang import ir
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-import z3  # type: ignore[import-untyped]
+import z3
 
 from ...checker.lang import ir
 from ...checker.symbolic.state import EXACT, View, exact

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import z3  # type: ignore[import-untyped]
+import z3
 
 from ...checker.symbolic.conditions import Claim, Frame
 from ...checker.symbolic.state import View, exact

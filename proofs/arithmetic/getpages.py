@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import z3  # type: ignore[import-untyped]
+import z3
 
 from ...checker.symbolic.conditions import Claim, Frame
 from ...checker.symbolic.state import View, exact

@@ -13,7 +13,7 @@ from genfscheck.__main__ import SUBJECT
 from genfscheck.checker.cli.library import Library
 from genfscheck.checker.cli.outcome import Outcome
 from genfscheck.checker.cli.pool import Done, run_jobs
-from genfscheck.checker.cli.work import Task, check_scenario
+from genfscheck.checker.cli.work import Effort, Task, check_scenario
 from genfscheck.checker.trace.findings import Finding
 from genfscheck.checker.trace.record import load
 from genfscheck.checker.trace.replay import reexecute
@@ -52,9 +52,7 @@ def test_entry(entry: Finding) -> None:
 def outcome(entry: Finding, fixes: tuple[str, ...], directory: Path) -> Outcome:
     scenario = LIBRARY.find(entry.scenario)
     assert scenario is not None
-    task = Task(
-        SUBJECT, scenario, SUBJECT.variant, fixes, "reduced", 5_000_000, 2048, directory
-    )
+    task = Task(SUBJECT, scenario, SUBJECT.variant, fixes, Effort(), directory)
     (done,) = [event for event in run_jobs(check_scenario, [task], 1) if isinstance(event, Done)]
     return done.result
 

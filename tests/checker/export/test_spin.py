@@ -44,7 +44,7 @@ def test_a_model_with_a_mistake() -> None:
 
 
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spin.shutil, "which", lambda name: None)
+    monkeypatch.setattr("shutil.which", lambda name: None)
     assert spin.missing() == "spin is not installed"
     with pytest.raises(spin.SpinError, match="spin is not installed"):
         spin.run("active proctype p() { skip }")

@@ -90,7 +90,7 @@ def test_an_overflow_is_found_least_and_executed() -> None:
     one = broken[0]
     model = smallest([*assumed, one.reach, z3.Not(one.goal)], [x], 20_000)
     assert model is not None
-    least = model.eval(x).as_long()  # type: ignore[attr-defined]
+    least = model.eval(x).as_long()
     assert least == (1 << 63) - (1 << 20)
     assert confirm(program, Frame(), one, model)
     text = smt2([*assumed, one.reach], one.goal, "a question")

@@ -240,7 +240,7 @@ def test_full_disk_keeps_the_older_one(
     saved: Path, call: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, said = saved.read_bytes(), list[str]()
-    monkeypatch.setattr(checkpoint.os, call, failing(errno.ENOSPC))
+    monkeypatch.setattr(f"os.{call}", failing(errno.ENOSPC))
     result = kept(random_program(0), go_on(saved, warn=said.append), 200)
     assert result.bound == "max_states" and result.states > 200, "the search went on"
     assert said and all(

@@ -20,7 +20,8 @@ from genfscheck.checker.lang import ir
 
 from ..build import Code, counter, crossed, program, var
 from ..randomised import random_program
-from .test_search import late_break, masked, spinning, witnesses
+from ..test_toys import spinning
+from .test_search import late_break, masked, witnesses
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="no C compiler here"

@@ -11,9 +11,9 @@ from genfscheck.checker.explore.explore import explore
 from genfscheck.checker.explore.result import Granularity, Result
 from genfscheck.checker.lang import ir
 
-from ..build import Code, number, op, program, shared, var
+from ..build import Code, counter, number, op, program, shared, var
 from ..randomised import random_program
-from ..test_toys import counter, spinning
+from ..test_toys import spinning
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, ("cc", "gcc", "clang"))), reason="no C compiler here"
