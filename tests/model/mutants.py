@@ -87,7 +87,7 @@ MUTANTS = [
         "unrequested-stays-wanted", GETPAGES,
         "pg.flags &= ~(PG.WANTED | PG.BUSY | PG.FAKE)  # 679",
         "pg.flags &= ~(PG.BUSY | PG.FAKE)  # 679",
-        "block-of-two-pages", "claim-2-flags",
+        "block-of-two-pages", "claim-2-flags", long=True,
     ),
     Mutant(
         "pages-before-request-kept", GETPAGES,
@@ -159,7 +159,7 @@ MUTANTS = [
         "hole-one-page-short", GETPAGES,
         "round_page(offset + iobytes) - trunc_page(offset)",
         "trunc_page(offset + iobytes) - trunc_page(offset)",
-        "half-hole-page", "claim-10-rdonly",
+        "half-hole-page", "claim-10-rdonly", long=True,
     ),
     Mutant(
         "hole-bytes-not-counted", GETPAGES,
@@ -357,7 +357,7 @@ MUTANTS = [
         "freed-neighbour-stays-mapped", PUTPAGES,
         "                pmap_page_protect(tpg, Prot.NONE)  # 1084",
         "                pass  # 1084",
-        "invalidate-mapped", "freed-while-mapped",
+        "invalidate-mapped", "freed-while-mapped", long=True,
     ),
     Mutant(
         "modified-bit-not-asked", PUTPAGES,
@@ -424,7 +424,7 @@ MUTANTS = [
         "pageout-not-counted", PUTPAGES,
         "                        uvm_pageout_start(1)  # 1088\n",
         "                        pass  # 1088\n",
-        "pagedaemon-and-suspend", "claim-8-counters",
+        "pagedaemon-and-suspend", "claim-8-counters", long=True,
     ),
     Mutant(
         "queues-lock-kept", PUTPAGES,
@@ -442,7 +442,7 @@ MUTANTS = [
         "cluster-page-not-busy", PUTPAGES,
         "    pg.flags |= PG.BUSY  # 1023\n",
         "    pass  # 1023\n",
-        "cluster", "claim-1-ownership",
+        "cluster", "claim-1-ownership", long=True,
     ),
     Mutant(
         "transaction-left-open", PUTPAGES,
@@ -484,7 +484,7 @@ MUTANTS = [
         "write-from-last-page", GOP_WRITE,
         "    off: off_t = pgs[0].offset  # 1231",
         "    off: off_t = pgs[npages - 1].offset  # 1231",
-        "cluster-then-neighbour", "claim-6-integrity",
+        "cluster-then-neighbour", "claim-6-integrity", long=True,
     ),
     Mutant(
         "write-past-eof", DO_IO,
