@@ -11,7 +11,6 @@ from types import ModuleType
 
 import pytest
 
-import genfscheck
 from genfscheck.__main__ import SUBJECT
 from genfscheck.checker.cli.library import HARDENED, Library
 from genfscheck.checker.explore.engine import Engine, fine_stops
@@ -32,8 +31,9 @@ SLOW = [
 
 def harness() -> ModuleType:
     """The comparisons of the checker's own tests."""
-    root = Path(genfscheck.__file__).parent
-    path = root / "tests/checker/explore/native/harness.py"
+    # Beside this file, not beside the package: an installed package has no tests.
+    tests = Path(__file__).resolve().parents[1]
+    path = tests / "checker/explore/native/harness.py"
     spec = importlib.util.spec_from_file_location("native_harness", path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
