@@ -37,15 +37,32 @@ def uvm_vnp_setsize(vp: Vnode, size: off_t, depth: int32, locked: bool = False) 
 
 
 @routine
-def fill_last_page(vp: Vnode, length: off_t, depth: int32) -> None:
-    """A fix: before the file grows, give blocks to the rest of the page its end is in.
+def fill_growth(vp: Vnode, start: off_t, depth: int32) -> errno:
+    """Two fixes: before a growing file gets blocks from ``start`` on, its pages lose their holes.
 
-    That page may be mapped and resident without RDONLY: it is complete for the old size.
+    The page that the old end is in may be mapped and resident without RDONLY: it is complete
+    for the old size.  A page that is made past the old end is never RDONLY, whatever is missing
+    in front of ``start``.
     """
-    old: off_t = vp.v_size
-    until: off_t = min(round_page(old), length)
-    if old < until:
-        ufs_balloc_range(vp, old, until - old, depth)
+    error: errno = 0
+    if fixed("grow-fills-last-page") or fixed("grow-fills-new-page"):
+        old: off_t = vp.v_size
+        end: off_t = gop_size(vp, old, False)
+        until: off_t = min(round_page(old), start)
+        if fixed("grow-fills-last-page") and end < until:
+            error = _grow_to(vp, end, until, depth)
+        begin: off_t = max(end, trunc_page(start))
+        if fixed("grow-fills-new-page") and error == 0 and begin < start:
+            error = _grow_to(vp, begin, start, depth)
+    return error
+
+
+@routine
+def _grow_to(vp: Vnode, begin: off_t, end: off_t, depth: int32) -> errno:
+    """Blocks, and so pages, from ``begin`` up to ``end``, which is past the end of the file."""
+    uvm_vnp_setwritesize(vp, end)
+    error: errno = ufs_balloc_range(vp, begin, end - begin, depth)
+    return error
 
 
 @routine

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    RW, actor, fixed, int32, mutex_enter, panic, routine, rw_enter, rw_exit,
+    RW, actor, int32, mutex_enter, panic, routine, rw_enter, rw_exit,
 )  # fmt: skip
 from ..genfs.constants import round_page
 from ..kernel.data import begin_truncate, end_truncate
@@ -15,7 +15,7 @@ from ..kernel.types import (
     FS_BSHIFT, FS_BSIZE, PAGE_MASK, PGO, WAPBL, ZERO, Lock, errno, off_t,
 )  # fmt: skip
 from .calls import call_putpages
-from .sizes import fill_last_page, ufs_balloc_range, uvm_vnp_setsize, uvm_vnp_setwritesize
+from .sizes import fill_growth, ufs_balloc_range, uvm_vnp_setsize, uvm_vnp_setwritesize
 from .ubc import fill_window
 
 
@@ -82,10 +82,11 @@ def _grow(vp: Vnode, length: off_t, depth: int32) -> None:
     """Make the file ``length`` units long, with a block under the last of them."""
     old: off_t = vp.i_size
     begin_truncate(vp, old)
-    uvm_vnp_setwritesize(vp, length)
-    if fixed("grow-fills-last-page"):
-        fill_last_page(vp, length, depth)
-    if ufs_balloc_range(vp, length - 1, 1, depth):
+    error: errno = fill_growth(vp, length - 1, depth)
+    if error == 0:
+        uvm_vnp_setwritesize(vp, length)
+        error = ufs_balloc_range(vp, length - 1, 1, depth)
+    if error:
         # Back to the old size; the blocks that were allocated on the way are given up.
         _cut(vp, old, vp.i_size, depth)
     else:
