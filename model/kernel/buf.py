@@ -12,8 +12,9 @@ the first piece; whoever runs the completion thread's work takes them over from 
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    NOBODY, NULL, actor, allocate, array, atomic, check, choose, choose_bool, int32, kassert, me,
-    mutex_enter, mutex_exit, panic, pure, release, rest_until, routine, wait_until, wakeup,
+    NOBODY, NULL, actor, allocate, array, atomic, check, choose, choose_bool, fixed, int32,
+    kassert, me, mutex_enter, mutex_exit, panic, pure, release, rest_until, routine, wait_until,
+    wakeup,
 )  # fmt: skip
 from .data import excuse
 from .pages import (
@@ -215,14 +216,15 @@ def _biodone(bp: Buf) -> None:
     if bp.b_iodone == Iodone.NESTED:
         mbp: Buf = bp.parent
         size: size_t = bp.b_bcount
-        error: errno = bp.b_error
+        # A piece that was moved in part counts as failed.
+        error: errno = EIO if bp.b_error == 0 and bp.b_resid != 0 else bp.b_error
         if bp.dir == Dir.WRITE:
             vwakeup(bp.vp)
         putiobuf(bp)
         _nestiobuf_done(mbp, size, error)
     else:
-        if bp.b_error == 0:
-            bp.b_resid = 0
+        if fixed("short-is-error") and bp.b_error == 0 and bp.b_resid != 0:
+            bp.b_error = EIO
         _biodone_master(bp)
 
 
@@ -279,8 +281,22 @@ def _blocks_owned(bp: Buf) -> bool:
 
 
 @atomic
+def _transfer(bp: Buf, count: size_t) -> None:
+    """Move the first ``count`` units between the disk and the pages."""
+    for j in range(WINDOW_PAGES * PAGE_SIZE):
+        if j < count:
+            at: daddr_t = (bp.b_blkno << DEV_BSHIFT) + j
+            k: size_t = bp.koff + j
+            pg: Page = bp.kva.map[k >> PAGE_SHIFT]
+            if bp.dir == Dir.WRITE:
+                blocks[at >> FS_BSHIFT].data[at & (FS_BSIZE - 1)] = pg.data[k & PAGE_MASK]
+            else:
+                pg.data[k & PAGE_MASK] = blocks[at >> FS_BSHIFT].data[at & (FS_BSIZE - 1)]
+
+
+@atomic
 def _move(bp: Buf) -> None:
-    """The transfer: all of it, or an error and nothing."""
+    """The transfer: all of it; an error and nothing; or all but a unit, and no error."""
     if bp.dir == Dir.WRITE and faults.write_error > 0 and choose_bool("write error"):
         faults.write_error -= 1
         bp.b_error = EIO
@@ -289,15 +305,12 @@ def _move(bp: Buf) -> None:
         bp.b_error = EIO
     else:
         check("claim-7-truncation", _blocks_owned(bp), "a write reaches a block of another file")
-        for j in range(WINDOW_PAGES * PAGE_SIZE):
-            if j < bp.b_bcount:
-                at: daddr_t = (bp.b_blkno << DEV_BSHIFT) + j
-                k: size_t = bp.koff + j
-                pg: Page = bp.kva.map[k >> PAGE_SHIFT]
-                if bp.dir == Dir.WRITE:
-                    blocks[at >> FS_BSHIFT].data[at & (FS_BSIZE - 1)] = pg.data[k & PAGE_MASK]
-                else:
-                    pg.data[k & PAGE_MASK] = blocks[at >> FS_BSHIFT].data[at & (FS_BSIZE - 1)]
+        rest: size_t = 0
+        if faults.short_transfer > 0 and choose_bool("short transfer"):
+            faults.short_transfer -= 1
+            rest = 1
+        _transfer(bp, bp.b_bcount - rest)
+        bp.b_resid = rest
     bp.dev = Dev.MOVED
 
 

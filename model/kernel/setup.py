@@ -34,6 +34,7 @@ def file(
     journal_error: budget = 0,
     journal_full: budget = 0,
     yields: budget = 0,
+    short_transfer: budget = 0,
 ) -> None:
     """A file of ``size`` units.
 
@@ -107,3 +108,4 @@ def file(
     faults.journal_error = journal_error
     faults.journal_full = journal_full
     faults.yields = yields
+    faults.short_transfer = short_transfer

@@ -166,6 +166,7 @@ class Faults:
     read_error: budget
     write_error: budget
     write_nomem: budget
+    short_transfer: budget
     bmap_error: budget
     no_space: budget
     no_memory: budget
