@@ -1,0 +1,1 @@
+"""Logs of a running program, validated as behaviours of a compiled model."""

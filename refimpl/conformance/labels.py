@@ -1,0 +1,220 @@
+"""What the steps of the model are called, which of them show in a log, and which do not.
+
+Every name that a compiled scenario can produce is here; one that is missing is an error when
+a log is opened, never a silent pass.  A step that shows must have an event (HARD), or may have
+one (SOFT: loads, of which the two sides may make different numbers; an event for one is
+compared by value with the state in any case).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ...checker.conform.steps import HARD, HIDDEN, SOFT
+
+# Services whose steps have an event, with the variables whose elements identify them.
+SERVICES: Final[dict[str, tuple[str, ...]]] = {
+    "mutex_enter": (".owner",),
+    "mutex_exit": (".owner",),
+    "mutex_tryenter": (".owner",),
+    "_rw_arrive": (".writer", ".readers", ".waiting_writers", ".waiting_readers"),
+    "_rw_granted": (".writer", ".readers"),
+    "rw_tryenter": (".writer", ".readers"),
+    "rw_exit": (".writer", ".readers"),
+    "_fall_asleep": (".owner", ".wchan"),
+    "wakeup": (),
+    "uvm_pagealloc": ("pages.live", "faults.no_memory"),
+    "uvm_pagefree": ("pages.live",),
+    "uvm_page_unbusy": ("pages.flags", "pages.live"),
+    "uvm_pagezero": ("pages.data",),
+    "uvm_pagermapin": ("kvas.live",),
+    "uvm_pagermapout": ("kvas.live",),
+    "kva_zero": ("pages.data",),
+    "getiobuf": ("bufs.live",),
+    "putiobuf": ("bufs.live",),
+    "nestiobuf_setup": ("bufs.parent",),
+    "nestiobuf_done": ("bufs.b_resid",),
+    "vwakeup": ("vnodes.v_numoutput",),
+    "uvm_aio_biodone": ("bufs.b_iodone",),
+    "biowait": ("bufs.done",),
+    "_submit": ("bufs.dev",),
+    "_refuse": ("faults.write_nomem",),
+    "_move": ("bufs.dev", "faults.read_error", "faults.write_error", "faults.short_transfer"),
+    "_complete": ("bufs.dev",),
+    "_biodone": ("bufs.b_iodone",),
+    "_next_done": ("bufs.b_iodone",),
+    "VOP_BMAP": ("vnodes.bmap", "faults.bmap_error"),
+    "_alloc_block": ("vnodes.bmap", "faults.no_space"),
+    "_free_block": ("vnodes.bmap",),
+    "fstrans_start": ("perthread.fstrans_count",),
+    "fstrans_start_nowait": ("perthread.fstrans_count",),
+    "fstrans_done": ("perthread.fstrans_count",),
+    "_announce": ("mount.fstrans",),
+    "kmem_zalloc": ("faults.no_array",),
+    "kmem_free": (),
+    "pmap_page_protect": ("pages.pte",),
+    "pmap_clear_modify": ("pages.modified",),
+    "pmap_enter": ("pages.pte",),
+    "user_load": ("pages.data",),
+    "user_store": ("pages.data",),
+    "window_store": ("pages.data",),
+    "page_store": ("pages.data",),
+    "vn_syncer_add_to_worklist": ("vnodes.v_iflag",),
+    "vn_syncer_remove_from_worklist": ("vnodes.v_iflag",),
+}
+
+# They show only where they store: with nothing to do they are no step at all.
+BY_EFFECT: Final = frozenset({"nestiobuf_done"})
+
+HIDDEN_SERVICES: Final[dict[str, str]] = {
+    "_woken": "a sleeper goes on: what it does next has an event",
+    "_take_pages": "reads the buffer, and ghosts: who owns a page",
+    "_device_step": "looks at a buffer with which nothing is to be done",
+    "_reassign": "dirty metadata: the world's file system keeps none",
+    "_destroy": "the vnode's end has no event",
+    "_journal_fails": "whether the journal fails is seen by what its user does",
+    "_journal_full": "as _journal_fails",
+    "pmap_is_modified": "of interest to an assertion under DEBUG only",
+    "should_yield": "whether a thread yields is seen by its next event",
+    "uvm_pageactivate": "order and kind of the replacement queues are not modelled",
+    "uvm_pageenqueue": "as uvm_pageactivate",
+    "uvm_pagedeactivate": "as uvm_pageactivate",
+    "uvm_pagedequeue": "as uvm_pageactivate",
+    "uvm_pageout_start": "the counter is compared at the end",
+    "uvm_pageout_done": "the counter is compared at the end",
+    "uvm_page_own": "a ghost: who owns a page",
+    "uvm_page_disown": "a ghost: who owns a page",
+    "begin_flush": "a ghost: what must be on disk",
+    "end_flush": "a ghost: what must be on disk",
+    "begin_write": "a ghost: what a reader may see",
+    "end_write": "a ghost: what a reader may see",
+    "begin_truncate": "a ghost: what a reader may see",
+    "end_truncate": "a ghost: what a reader may see",
+    "judge_load": "a ghost: what a reader may see",
+    "note_store": "a ghost: what a reader may see",
+    "excuse": "a ghost: what a reader may see",
+    "_add": "a ghost: what must be on disk",
+}
+
+# Parts of larger services.
+INNER: Final = frozenset(
+    {"_biodone_master", "_enter", "_hand_over", "_nestiobuf_done", "_queue_aiodone",
+     "_rw_hand_over"}
+)  # fmt: skip
+
+# Plain words with load and store events.
+WORDS: Final = frozenset(
+    {"pages.flags", "vnodes.v_size", "vnodes.v_writesize", "vnodes.i_size",
+     "vnodes.v_numoutput", "vnodes.v_iflag", "vnodes.v_mapped", "vnodes.uo_npages",
+     "vnodes.g_dirtygen", "mount.journal_pending"}
+)  # fmt: skip
+
+HIDDEN_LOADS: Final[dict[str, str]] = {
+    "pages.uobject": "constant while the thread may look at the page",
+    "pages.offset": "constant while the thread may look at the page",
+    "pages.live": "asked by the language at each access, not by the program",
+    "pages.wired": "under the object lock",
+    "pages.queued": "under the lock of the queues",
+    "pages.pte": "by the scenario's own callers",
+    "vnodes.memq": "the list is under the object lock; what is found there is used next",
+    "vnodes.tree": "as vnodes.memq",
+    "vnodes.dead": "in the reference implementation a dead vnode has no users",
+    "vnodes.dirtyblk": "under the object lock",
+    "mount.fstrans": "read by waits only",
+    "perthread.fstrans_count": "a thread's own",
+    "perthread.fstrans_type": "a thread's own",
+    "faults.user_fault": "a budget of faults: no state of the program",
+    "faults.write_nomem": "a budget of faults: no state of the program",
+    "uvm.aiodone": "read by a wait only",
+    "vnodes.v_lock.writer": "asked by contracts only",
+    "vnodes.v_lock.readers": "asked by contracts only",
+    "vnodes.g_glock.writer": "asked by contracts only",
+    "vnodes.g_glock.readers": "asked by contracts only",
+    "vnodes.interlock.owner": "asked by contracts only",
+    "uvm.pageqlock.owner": "asked by contracts only",
+}
+_BUF: Final = "a buffer's field is its owner's; what it holds is compared when it is submitted"
+
+HIDDEN_STORES: Final[dict[str, str]] = {
+    "perthread.fstrans_count": "the suspender's own transaction",
+    "perthread.fstrans_type": "the suspender's own transaction",
+    "faults.user_fault": "a budget of faults: no state of the program",
+    "vnodes.dead": "the vnode's end has no event",
+    "pages.wired": "compared at the end",
+}
+
+WAITS: Final[dict[str, int]] = {
+    "free memory": HARD,
+    "fstrans holders (SHARED)": HARD,
+    "fstrans holders (LAZY)": HARD,
+    "a transfer": HIDDEN,
+    "finished I/O": HIDDEN,
+}
+
+CHOICES: Final[dict[str, str]] = {
+    "which buffer": "which transfer the device serves: the event names it",
+    "no memory to copy": "the event of the submission says it",
+    "EFAULT": "whether the user's memory faults is seen by what follows",
+    "which page": "which page the page daemon looks at is seen by what follows",
+}
+
+
+class Names:
+    """The vocabulary of the genfs model (see `checker.conform.steps.Vocabulary`)."""
+
+    services = (frozenset(SERVICES) | frozenset(HIDDEN_SERVICES)) - {"_device_step"}
+
+    def __init__(self) -> None:
+        self._levels: dict[str, int] = {}
+
+    def level(self, name: str) -> int:
+        level = self._levels.get(name)
+        if level is None:
+            level = self._levels[name] = self._level(name)
+        return level
+
+    def _level(self, name: str) -> int:
+        if name in SERVICES:
+            return HARD
+        if name in HIDDEN_SERVICES:
+            return HIDDEN
+        verb, _, what = name.partition(" ")
+        if verb == "wait" and what in WAITS:
+            return WAITS[what]
+        if verb == "choose":
+            if what in CHOICES:
+                return HIDDEN
+            if what.startswith("workload"):
+                return HARD if what == "workload operation" else HIDDEN
+        if verb in ("load", "store"):
+            if what in WORDS:
+                return HARD if verb == "store" else SOFT
+            if what == "vnodes.memq" and verb == "store":
+                return HARD
+            if what.startswith(("bufs.", "kvas.")):
+                return HIDDEN
+            if what in (HIDDEN_LOADS if verb == "load" else HIDDEN_STORES):
+                return HIDDEN
+        raise KeyError(name)
+
+    def by_effect(self, service: str) -> bool:
+        return service in BY_EFFECT
+
+    def touched(self, service: str, variable: str, write: bool) -> bool:
+        return any(
+            variable == one or (one.startswith(".") and variable.endswith(one))
+            for one in SERVICES.get(service, ())
+        )
+
+
+def hidden() -> dict[str, str]:
+    """Every step of the model that shows in no log, and why."""
+    return {
+        **HIDDEN_SERVICES,
+        **{f"load {name}": why for name, why in HIDDEN_LOADS.items()},
+        "load and store bufs.*, kvas.*": _BUF,
+        **{f"store {name}": why for name, why in HIDDEN_STORES.items()},
+        **{f"wait {name}": "the daemon's next event says it" for name, level in WAITS.items()
+           if level == HIDDEN},
+        **{f"choose {name}": why for name, why in CHOICES.items()},
+    }  # fmt: skip
