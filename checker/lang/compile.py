@@ -15,6 +15,7 @@ from .source import Class, Function, Module, Source
 from .statements import Statements
 from .types import (
     BOOL,
+    INT,
     LITERAL,
     SCALARS,
     ArrayType,
@@ -30,9 +31,23 @@ from .types import (
     VoidType,
     describe,
 )
-from .values import ArrayPlace, ConstTuple, ListPlace, Nothing, Op, Slot, StructPlace, Value
+from .values import (
+    ArrayPlace, ConstTuple, ListPlace, Nothing, Op, Slot, StructPlace, TupleValue, Value,
+)  # fmt: skip
 
-Argument: TypeAlias = int | bool | str | Sequence[int] | Sequence[str]
+INPUT = "input "
+"""The labels of choices that a scenario leaves open begin so."""
+
+
+@dataclass(frozen=True, slots=True)
+class OneOf:
+    """Something that a scenario leaves open: its name in the scenario, and what it may be."""
+
+    name: str
+    values: tuple[int | bool | str, ...]
+
+
+Argument: TypeAlias = int | bool | str | OneOf | Sequence[int | OneOf] | Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +244,7 @@ def _constants(
             type_ = lowering.parameter_type(function, argument)
             if name in call.arguments:
                 given = call.arguments[name]
-                bound[name] = _constant(context, function.name, name, type_, given)
+                bound[name] = _given(context, lowering, function.name, name, type_, given)
             elif name in fallback:
                 value = lowering.lower(fallback[name])
                 bound[name] = lowering.fit(value, type_, fallback[name], name)
@@ -238,6 +253,50 @@ def _constants(
         return bound
     finally:
         lowering.frames.pop()
+
+
+def _given(
+    context: Context, lowering: Statements, routine: str, name: str, type_: Type, given: Argument
+) -> Value:
+    """A scenario's argument: a constant, or chosen when the program begins."""
+    if isinstance(given, OneOf):
+        options = [_constant(context, routine, name, type_, value) for value in given.values]
+        return _chosen(lowering, given, [one for one in options if isinstance(one, Op)])
+    if isinstance(given, list | tuple) and any(isinstance(item, OneOf) for item in given):
+        items: list[Value] = []
+        for item in given:
+            if isinstance(item, OneOf):
+                if not all(isinstance(one, int) for one in item.values):
+                    raise SpecError(f"{routine}: {item.name}: expected numbers")
+                numbers = [Op(fold.const(int(one)), LITERAL) for one in item.values]
+                items.append(_chosen(lowering, item, numbers))
+            else:
+                items.append(Op(fold.const(int(item)), LITERAL))
+        return TupleValue(tuple(items))
+    return _constant(context, routine, name, type_, given)
+
+
+def _chosen(lowering: Statements, what: OneOf, options: list[Op]) -> Op:
+    """One of several constants, as a local that a choice decides."""
+    where = ir.Where(text=f"{what.name} is chosen")
+    emitter = lowering.emitter
+    last = len(options) - 1
+    number = emitter.local(f"{what.name}.choice", ir.Domain("int", 0, max(last, 0)))
+    with emitter.quiet():
+        emitter.emit(ir.Choose(ir.Local(number), fold.const(len(options)), INPUT + what.name), where)
+    value = options[-1].expr
+    for position in range(last - 1, -1, -1):
+        here = fold.binary("==", ir.Local(number), fold.const(position), ir.BOOL)
+        value = fold.cond(here, options[position].expr, value)
+    type_ = options[0].type
+    if type_ is LITERAL:
+        values = [option.expr.value for option in options if isinstance(option.expr, ir.Const)]
+        domain, type_ = ir.Domain("int", min(values), max(values)), INT
+    else:
+        domain = lowering.context.domain(type_)
+    local = ir.Local(emitter.local(what.name, domain))
+    emitter.emit(ir.Assign(local, value), where)
+    return Op(local, type_)
 
 
 def _constant(
@@ -450,6 +509,6 @@ def _check_citations(function: Function) -> None:
 
 
 __all__ = [
-    "LITERAL", "CallSpec", "Context", "Module", "ProgramSpec", "Slot", "SpecError", "ThreadSpec",
+    "INPUT", "LITERAL", "CallSpec", "Context", "Module", "OneOf", "ProgramSpec", "Slot", "SpecError", "ThreadSpec",
     "VoidType", "check_definitions", "compile_program", "describe", "find",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ Three modes.  ``step``: every read of shared state becomes a step that loads a t
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
@@ -342,23 +342,26 @@ class Expressions:
                     raise self.error(node, "a pool is indexed by a number or a thread")
                 return Op(entry.expr, RefType(self.context.pools[name].record))
             case ConstTuple(items):
-                return self._tuple_element(node, items, index)
+                return self._tuple_element(node, [Op(fold.const(i), LITERAL) for i in items], index)
+            case TupleValue(values) if all(isinstance(one, Op) for one in values):
+                found = [one for one in values if isinstance(one, Op)]
+                return self._tuple_element(node, found, index)
             case ArrayPlace():
                 if isinstance(index, ast.Slice):
                     return self._slice(value, index)
                 return self._element(value, self.scalar(index), node)
         raise self.error(node, f"{ast.unparse(base)} cannot be subscripted")
 
-    def _tuple_element(self, node: ast.AST, items: tuple[int, ...], index: ast.expr) -> Op:
+    def _tuple_element(self, node: ast.AST, items: Sequence[Op], index: ast.expr) -> Op:
         position = self.scalar(index)
         if isinstance(position.expr, ir.Const):
             if not 0 <= position.expr.value < len(items):
                 raise self.error(node, f"index {position.expr.value} of {len(items)} values")
-            return Op(fold.const(items[position.expr.value]), LITERAL)
-        expr: ir.Expr = fold.const(items[-1] if items else 0)
+            return items[position.expr.value]
+        expr: ir.Expr = items[-1].expr if items else fold.const(0)
         for i in range(len(items) - 2, -1, -1):
             here = fold.binary("==", position.expr, fold.const(i), ir.BOOL)
-            expr = fold.cond(here, fold.const(items[i]), expr)
+            expr = fold.cond(here, items[i].expr, expr)
         return Op(expr, INT)
 
     def _slice(self, array: ArrayPlace, index: ast.Slice) -> ArrayPlace:

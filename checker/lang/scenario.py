@@ -15,13 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from . import ir
-from .compile import Argument, CallSpec, ProgramSpec, SpecError, ThreadSpec, compile_program
+from .compile import (
+    Argument, CallSpec, OneOf, ProgramSpec, SpecError, ThreadSpec, compile_program,
+)  # fmt: skip
 from .errors import ScenarioError
 from .source import Source
 
 SCHEMA = 1
 TIERS = ("default", "full", "large")
 MAX_THREADS = 8
+MAX_OPEN = 4096
 _NAME = re.compile(r"^[a-z0-9][a-z0-9-]*$")
 
 
@@ -148,12 +151,38 @@ def _call(file: str, path: str, table: Mapping[str, Any]) -> CallSpec:
     for key, value in inner.table.items():
         if isinstance(value, bool | int | str):
             arguments[key] = value
+        elif isinstance(value, dict):
+            arguments[key] = _open(file, f"{path}.{key}", value)
         elif isinstance(value, list) and all(isinstance(item, int | str) for item in value):
             arguments[key] = tuple(value)
+        elif isinstance(value, list) and all(isinstance(item, int | dict) for item in value):
+            arguments[key] = tuple(
+                _open(file, f"{path}.{key}[{at}]", item) if isinstance(item, dict) else item
+                for at, item in enumerate(value)
+            )
         else:
             raise inner.error(key, f"expected a number, true/false, a text or a list, found "
                                    f"{_shown(value)}")
     return CallSpec(routine, arguments)
+
+
+def _open(file: str, path: str, table: Mapping[str, Any]) -> OneOf:
+    """What is left open: ``{ any = [...] }``, or ``{ from = .., to = .. }`` for numbers."""
+    inner = _Reader(file, table, path)
+    if "any" in table:
+        values = inner.take("any", list, "a list of values")
+        if not values or not all(isinstance(value, bool | int | str) for value in values):
+            raise inner.error("any", "expected at least one number, true/false or text")
+        if len({(type(value), value) for value in values}) != len(values):
+            raise inner.error("any", "expected different values")
+    else:
+        low = inner.take("from", int, "a number, or `any`: a list of values")
+        high = inner.take("to", int, "a number")
+        if not low <= high < low + MAX_OPEN:
+            raise inner.error("to", f"expected a number from {low} to {low + MAX_OPEN - 1}")
+        values = list(range(low, high + 1))
+    inner.finish("any; or from, to")
+    return OneOf(path, tuple(values))
 
 
 def _threads(reader: _Reader) -> tuple[ThreadSpec, ...]:

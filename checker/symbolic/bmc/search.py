@@ -1,0 +1,484 @@
+"""All schedules with few context switches, each for all inputs at once.
+
+A symbolic state says where every thread stands, has a value for every element of memory, and a
+condition: the inputs for which it is reached.  The threads' positions are plain numbers, the
+schedule is explicit; only data is symbolic.  States that are equal but for their condition are
+one (:class:`Entry`): what was done from it for some inputs is not done again for them.
+
+Work is ordered by context switches and then by depth (Qadeer and Rehof, "Context-bounded model
+checking of concurrent software", 2005: most errors need few switches), so what is found first
+has the fewest.  A switch is a change of the running thread, whatever its reason.
+"""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+from ...explore.causes import read_by
+from ...explore.interpret import ENDED
+from ...explore.result import Kind
+from ...lang import ir
+from .expressions import Function, Path, Places, Split, Translator
+from .guards import Guard
+from .segment import Machine, Outcome
+from .values import Cases, Value, Values
+
+_CHUNK = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where a search ends.  ``switches`` and ``steps`` bound schedules (steps are blocks)."""
+
+    switches: int | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    states: int | None = None
+    first: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """A symbolic state but for its condition.
+
+    ``done``: for each thread what was executed from here, as (depth, inputs); ``edges``:
+    where that led; ``seen``: the inputs for which it is reached; ``arrivals``: how, for each of
+    them at least one; ``stopped``: inputs for which a check fails or nothing can go on.
+    """
+
+    nodes: tuple[int, ...]
+    shared: tuple[Value, ...]
+    locals: tuple[tuple[Value, ...], ...]
+    seen: Guard
+    done: list[list[tuple[int, Guard]]]
+    edges: list[tuple[Guard, Entry]] = field(default_factory=list)
+    arrivals: list[Arrival] = field(default_factory=list)
+    stopped: list[Guard] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Arrival:
+    """One way to a state: the block that led there, and the arrival before it.
+
+    ``masks``: for invariants that count as broken here, the inputs for which they do.
+    """
+
+    entry: Entry
+    condition: Guard
+    before: Arrival | None
+    thread: int
+    choices: tuple[int, ...]
+    switches: int
+    depth: int
+    masks: tuple[tuple[int, Guard], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A violation for some inputs: at a state, or in one more block that begins there.
+
+    ``which``: the number of the invariant; ``instr``: the instruction that fails a check.
+    """
+
+    kind: Kind
+    property: str
+    at: Arrival
+    condition: Guard
+    thread: int | None = None
+    choices: tuple[int, ...] = ()
+    instr: int | None = None
+    which: int = -1
+
+    @property
+    def switches(self) -> int:
+        more = self.thread is not None and self.kind == "check" and \
+            self.at.before is not None and self.at.thread != self.thread
+        return self.at.switches + more
+
+
+@dataclass(slots=True)
+class _Predicate:
+    """A formula over shared variables; its answers are remembered by the elements it reads."""
+
+    function: Function
+    cells: Callable[[tuple[Value, ...]], object]
+    known: dict[object, Guard] = field(default_factory=dict)
+
+
+class Search:
+    """One search.  ``initial``: memory after the setup (for each choice in it), with its inputs."""
+
+    def __init__(
+        self, program: ir.Program, values: Values, machines: Sequence[Machine],
+        initial: Sequence[tuple[tuple[Value, ...], Guard]], bounds: Bounds,
+        unsure: Callable[[Search], bool] | None = None,
+        progress: Callable[[Search], None] | None = None,
+    ) -> None:
+        self.program, self.values, self.machines = program, values, machines
+        self.guards, self.bounds = values.guards, bounds
+        self.unsure, self.progress = unsure, progress
+        self.entries: dict[tuple[object, ...], Entry] = {}
+        self.candidates: dict[tuple[object, ...], Candidate] = {}
+        self.witnesses: dict[int, Candidate] = {}
+        self.wrong: set[tuple[int, int]] = set()
+        self.bound = ""
+        self.abandoned = False
+        self.transitions = 0
+        self.depth = 0
+        self.merged = 0
+        self._queue: list[tuple[int, int, int, Arrival, int]] = []
+        self._cut: list[tuple[Arrival, int]] = []
+        self._count = 0
+        self.initial = list(initial)
+        self.refused = False
+        places = Places.of([var.length for var in program.shared])
+        self._translator = Translator(values, places, Places.of([]))
+        self._tests = [
+            (self._predicate(invariant.when), self._predicate(invariant.test))
+            for invariant in program.invariants
+        ]
+        self._witnessed = [self._predicate(witness.test) for witness in program.witnesses]
+        self._whens = [self._constantly(invariant.when) for invariant in program.invariants]
+
+    # -------------------------------------------------------------------- predicates
+
+    def _constantly(self, expr: ir.Expr) -> bool:
+        return isinstance(expr, ir.Const) and bool(expr.value)
+
+    def _predicate(self, expr: ir.Expr) -> _Predicate:
+        places = self._translator.shared
+        positions = [
+            places.first[var] + element
+            for var in sorted(read_by(expr))
+            for element in range(places.length[var])
+        ]
+        cells: Callable[[tuple[Value, ...]], object] = (
+            itemgetter(*positions) if positions else lambda shared: ()
+        )
+        return _Predicate(self._translator.function(expr), cells)
+
+    def _true(self, predicate: _Predicate, shared: tuple[Value, ...], where: Guard) -> Guard:
+        """The inputs among some for which a predicate holds."""
+        key = (predicate.cells(shared), where.number)
+        found = predicate.known.get(key)
+        if found is None:
+            found = predicate.known[key] = self._evaluate(predicate.function, shared, where)
+        return found
+
+    def _evaluate(self, function: Function, shared: tuple[Value, ...], where: Guard) -> Guard:
+        guards = self.guards
+        path = Path(0, list(shared), [], where, (), True, 1, set())
+        try:
+            return guards.both(where, self.values.truth(function(path)))
+        except Split as split:
+            yes = guards.both(where, split.guard)
+            no = guards.without(where, split.guard)
+            return guards.either(
+                self._evaluate(function, shared, yes), self._evaluate(function, shared, no)
+            )
+
+    def narrow(self) -> None:
+        """Leave out the inputs for which the initial state breaks an invariant."""
+        kept = []
+        for shared, condition in self.initial:
+            good = self.consistent(shared, condition)
+            self.refused = self.refused or self.guards.possible(
+                self.guards.without(condition, good)
+            )
+            if self.guards.possible(good):
+                kept.append((shared, good))
+        self.initial = kept
+
+    def consistent(self, shared: tuple[Value, ...], where: Guard) -> Guard:
+        """The inputs for which every invariant that can be asked holds in a state."""
+        for which, invariant in enumerate(self.program.invariants):
+            if not invariant.terminal_only:
+                when, test = self._tests[which]
+                asked = self._true(when, shared, where)
+                good = self._true(test, shared, asked)
+                where = self.guards.either(self.guards.without(where, asked), good)
+        return where
+
+    # --------------------------------------------------------------------- searching
+
+    def run(self) -> None:
+        """Search until nothing is left within the bounds, or a bound ends it."""
+        self.begun = time.monotonic()
+        nodes = tuple(thread.entry for thread in self.program.threads)
+        local = tuple(machine.initial for machine in self.machines)
+        for shared, condition in self.initial:
+            self._arrive(None, -1, (), condition, nodes, shared, local)
+        try:
+            while self._queue and not self.bound:
+                self._some()
+                self._check_bounds()
+        except KeyboardInterrupt:
+            self.bound = "interrupted"
+
+    def _some(self) -> None:
+        for _ in range(_CHUNK):
+            if not self._queue:
+                return
+            switches, depth, _, arrival, thread = heapq.heappop(self._queue)
+            self._expand(arrival, thread, switches)
+
+    def _check_bounds(self) -> None:
+        bounds = self.bounds
+        if self.progress is not None:
+            self.progress(self)
+        if self.unsure is not None and self.unsure(self):
+            self.abandoned, self.bound = True, "assumption"
+        elif bounds.first and self.candidates:
+            self.bound = "first"
+        elif bounds.states is not None and len(self.entries) > bounds.states:
+            self.bound = "max_states"
+        elif bounds.seconds is not None and time.monotonic() - self.begun > bounds.seconds:
+            self.bound = "max_seconds"
+
+    def _expand(self, arrival: Arrival, thread: int, switches: int) -> None:
+        """Run a thread from a state, for the inputs for which that was not done yet."""
+        entry = arrival.entry
+        need = self._undone(entry, thread, arrival)
+        if not self.guards.possible(need):
+            return
+        steps = self.bounds.steps
+        if steps is not None and arrival.depth >= steps:
+            self._cut.append((arrival, thread))
+            return
+        entry.done[thread].append((arrival.depth, arrival.condition))
+        outcomes = self._run(entry, thread, need)
+        blocked = need
+        for outcome in outcomes:
+            blocked = self.guards.without(blocked, outcome.condition)
+            self._outcome(arrival, thread, outcome, switches)
+        if self.guards.possible(blocked):
+            self._stuck(arrival, thread, blocked)
+
+    def _run(self, entry: Entry, thread: int, condition: Guard) -> list[Outcome]:
+        self.transitions += 1
+        return self.machines[thread].run(
+            entry.nodes[thread], entry.shared, entry.locals[thread], condition
+        )
+
+    def _undone(self, entry: Entry, thread: int, arrival: Arrival) -> Guard:
+        rest = arrival.condition
+        limited = self.bounds.steps is not None
+        for depth, guard in entry.done[thread]:
+            if not limited or depth <= arrival.depth:
+                rest = self.guards.without(rest, guard)
+        return rest
+
+    def _outcome(
+        self, arrival: Arrival, thread: int, outcome: Outcome, switches: int
+    ) -> None:
+        entry = arrival.entry
+        if outcome.broken:
+            self.wrong.add((thread, outcome.node))
+        elif outcome.failed:
+            entry.stopped.append(outcome.condition)
+            self._candidate(
+                ("check", thread, outcome.node, outcome.failed),
+                Candidate("check", outcome.failed, arrival, outcome.condition, thread,
+                          outcome.choices, outcome.node),
+            )  # fmt: skip
+        else:
+            nodes, locals_ = list(entry.nodes), list(entry.locals)
+            nodes[thread], locals_[thread] = outcome.node, outcome.local
+            self._arrive(
+                arrival, thread, outcome.choices, outcome.condition, tuple(nodes),
+                outcome.shared, tuple(locals_), switches,
+            )
+
+    def _arrive(
+        self, before: Arrival | None, thread: int, choices: tuple[int, ...], condition: Guard,
+        nodes: tuple[int, ...], shared: tuple[Value, ...],
+        local: tuple[tuple[Value, ...], ...], switches: int = 0,
+    ) -> None:  # fmt: skip
+        guards = self.guards
+        key = (nodes, shared, local)
+        entry = self.entries.get(key)
+        if entry is None:
+            done: list[list[tuple[int, Guard]]] = [[] for _ in nodes]
+            entry = self.entries[key] = Entry(nodes, shared, local, guards.false, done)
+        else:
+            self.merged += 1
+        if before is not None:
+            before.entry.edges.append((condition, entry))
+        depth = 0 if before is None else before.depth + 1
+        self.depth = max(self.depth, depth)
+        arrival = Arrival(
+            entry, condition, before, thread, choices, switches, depth,
+            self._masks(before, entry, condition),
+        )
+        self._judge(arrival)
+        if guards.possible(guards.without(condition, entry.seen)):
+            entry.arrivals.append(arrival)
+        entry.seen = guards.either(entry.seen, condition)
+        limit = self.bounds.switches
+        for other in range(len(nodes)):
+            if nodes[other] == ENDED and other != thread:
+                continue
+            cost = switches + (before is not None and other != thread)
+            if any(
+                guard is guards.true and (self.bounds.steps is None or first <= depth)
+                for first, guard in entry.done[other]
+            ):
+                continue
+            if limit is not None and cost > limit:
+                self._cut.append((arrival, other))
+                continue
+            self._count += 1
+            heapq.heappush(self._queue, (cost, depth, self._count, arrival, other))
+
+    # -------------------------------------------------------------------- violations
+
+    def _candidate(self, key: tuple[object, ...], candidate: Candidate) -> None:
+        self.candidates.setdefault(key, candidate)
+
+    def _masks(
+        self, before: Arrival | None, entry: Entry, condition: Guard
+    ) -> tuple[tuple[int, Guard], ...]:
+        """Which invariants count as broken: those that are, and while they cannot be asked."""
+        guards = self.guards
+        past = {} if before is None else dict(before.masks)
+        masks: list[tuple[int, Guard]] = []
+        for which, invariant in enumerate(self.program.invariants):
+            if invariant.terminal_only:
+                continue
+            when, test = self._tests[which]
+            asked = condition if self._whens[which] else self._true(when, entry.shared, condition)
+            bad = guards.without(asked, self._true(test, entry.shared, asked))
+            if which in past:
+                kept = guards.both(past[which], guards.without(condition, asked))
+                bad = guards.either(bad, kept)
+            if bad is not guards.false and guards.possible(bad):
+                masks.append((which, bad))
+        return tuple(masks)
+
+    def _judge(self, arrival: Arrival) -> None:
+        """Note the invariants that are newly broken, and the witnesses that are new."""
+        guards, before = self.guards, arrival.before
+        past = {} if before is None else dict(before.masks)
+        for which, bad in arrival.masks:
+            newly = guards.without(bad, past.get(which, guards.false))
+            if guards.possible(newly):
+                nodes = arrival.entry.nodes
+                key = ("invariant", which, arrival.thread) if before is None else (
+                    "invariant", which, arrival.thread, before.entry.nodes[arrival.thread],
+                    nodes[arrival.thread],
+                )  # fmt: skip
+                name = self.program.invariants[which].name
+                self._candidate(
+                    key, Candidate("invariant", name, arrival, newly, arrival.thread, which=which)
+                )
+        for which, predicate in enumerate(self._witnessed):
+            if which not in self.witnesses:
+                seen = self._true(predicate, arrival.entry.shared, arrival.condition)
+                if guards.possible(seen):
+                    name = self.program.witnesses[which].name
+                    self.witnesses[which] = Candidate("invariant", name, arrival, seen)
+
+    def _stuck(self, arrival: Arrival, thread: int, rest: Guard) -> None:
+        """A thread cannot go on for some inputs: can any other?"""
+        entry, guards = arrival.entry, self.guards
+        for other in range(len(entry.nodes)):
+            if other != thread and entry.nodes[other] != ENDED:
+                for outcome in self._run(entry, other, rest):
+                    if outcome.broken:
+                        self.wrong.add((other, outcome.node))
+                    rest = guards.without(rest, outcome.condition)
+                if not guards.possible(rest):
+                    return
+        unfinished = any(
+            node != ENDED and not thread.daemon
+            for node, thread in zip(entry.nodes, self.program.threads, strict=True)
+        )
+        if unfinished:
+            entry.stopped.append(rest)
+            self._candidate(
+                ("deadlock", entry.nodes), Candidate("deadlock", "deadlock", arrival, rest)
+            )
+        masks = dict(arrival.masks)
+        for which, invariant in enumerate(self.program.invariants):
+            if unfinished and invariant.terminal_only:
+                continue
+            _, test = self._tests[which]
+            bad = guards.without(rest, self._true(test, entry.shared, rest))
+            bad = guards.without(bad, masks.get(which, guards.false))
+            if guards.possible(bad):
+                self._candidate(
+                    ("end", which), Candidate("invariant", invariant.name, arrival, bad,
+                                              which=which)
+                )  # fmt: skip
+
+    # -------------------------------------------------------------------- what is left
+
+    def left(self) -> Iterator[tuple[Arrival, int]]:
+        """What the bounds cut off and nothing else did: from which arrival, which thread."""
+        for arrival, thread in self._cut:
+            need = arrival.condition
+            for _, guard in arrival.entry.done[thread]:
+                need = self.guards.without(need, guard)
+            if self.guards.possible(need) and self._run(arrival.entry, thread, need):
+                yield arrival, thread
+
+    @property
+    def complete(self) -> bool:
+        """Was every behaviour of the program looked at?"""
+        return not self.bound and next(self.left(), None) is None
+
+    def never(self) -> Iterator[Candidate]:
+        """After a complete search: threads that from some state on can never finish.
+
+        For one choice of inputs the entries and the edges open to it are a graph, so the inputs
+        for which an end can be reached are a least fixed point over guards.
+        """
+        guards = self.guards
+        for thread in self.program.threads:
+            if thread.daemon:
+                continue
+            good: dict[int, Guard] = {}
+            for entry in self.entries.values():
+                ended = entry.nodes[thread.index] == ENDED
+                good[id(entry)] = entry.seen if ended else guards.any(entry.stopped)
+            changed = True
+            while changed:
+                changed = False
+                for entry in reversed(self.entries.values()):
+                    known = good[id(entry)]
+                    more = known
+                    for condition, target in entry.edges:
+                        more = guards.either(more, guards.both(condition, good[id(target)]))
+                    if more is not known and guards.possible(guards.without(more, known)):
+                        good[id(entry)] = more
+                        changed = True
+            found = [
+                Candidate("progress", "progress", at, where, thread.index)
+                for entry in self.entries.values()
+                for at in entry.arrivals
+                if (where := guards.without(at.condition, good[id(entry)])) is not guards.false
+                and guards.possible(where)
+            ]
+            if found:
+                yield min(found, key=lambda one: (one.at.depth, one.at.switches))
+
+    # ---------------------------------------------------- evidence about the reduction
+
+    def news(self) -> tuple[int, ...]:
+        return (
+            len(self.wrong),
+            *(len(machine.seen.covered | machine.seen.tried) for machine in self.machines),
+            *(len(machine.seen.strays) for machine in self.machines),
+        )
+
+    def tried(self, thread: int) -> set[int]:
+        seen = self.machines[thread].seen
+        return seen.covered | seen.tried
+
+    def strays(self, thread: int) -> set[tuple[int, int]]:
+        return self.machines[thread].seen.strays
+
