@@ -27,11 +27,13 @@ from .file import File, Mapping
 from .hook import KINDS, Event, Hook, Jitter, Log, Turn, Turns
 from .image import format_image
 from .mount import FileSystem, Stat, mount
+from .schedule import Chooser, Outcome, Ready
 
 __all__ = [
     "KINDS",
     "VARIANTS",
     "BadImage",
+    "Chooser",
     "Config",
     "Crashed",
     "Event",
@@ -44,7 +46,9 @@ __all__ = [
     "Log",
     "MachineDead",
     "Mapping",
+    "Outcome",
     "Panic",
+    "Ready",
     "Stat",
     "Stuck",
     "Turn",

@@ -29,6 +29,8 @@ class Fixes:
     no_sleep: bool = False  # F14
     reclaim_keeps_error: bool = False  # F15
     debug_skips_markers: bool = False  # F16
+    grow_fills_new_page: bool = False  # F17
+    short_is_error: bool = False  # F18
 
     @classmethod
     def of(cls, variant: str) -> Fixes:
@@ -48,13 +50,27 @@ class Config:
     maxphys: int = 64 * 1024  # the largest cluster, and the readahead unit
     window_pages: int = 2  # pages in one window of read(2) and write(2)
     windows: int = 8  # how many windows there are
+    flush_shift: int | None = 16  # a writer starts output at multiples of 1 << this; None: never
     array_on_stack: int = 16  # UBC_MAX_PAGES: larger arrays of pages come from the heap
     pager_pages: int = 256  # address space for pages under transfer
+    pager_windows: int | None = None  # how many windows that may hold; None for any number
+    small: bool = False  # allow geometries in which some operation may wait for ever
     tree_penalty: int = 4  # UVM_PAGE_TREE_PENALTY
     io_threads: int = 4
     io_seed: int = 0  # which queued transfer is taken next
     syncer_period: float = 0.25  # seconds; 0 for no syncer
     syncer_delay: float = 0.5  # seconds a vnode stays listed before it is written
+    pagedaemon: bool = True  # keep queues of replacement, and run the page daemon
+    buffers: int | None = None  # how many buffers there are; None for enough
+    readahead: bool = True  # for who reads one page after the other
+    fault_back: int = 3  # neighbours in memory that a fault maps as well
+    fault_ahead: int = 4
+    copy_unit: int | None = None  # bytes that a copy in or out moves in one step; None for a page
+    page_junk: bytes | None = None  # what a new page holds; None for what its last use left
+    stale_modified: bool | None = None  # and its modified bit
+    first_fit: bool = False  # allocate the first free block, not one behind the block before
+    block_junk: bytes | None = None  # what a sector holds after its file has lost it
+    metadata: bool = True  # maps of blocks are dirty buffers of their vnode until they are written
     journal: bool = False
     compat: bool = False  # a file system without getpages of its own
     fsync_reports: bool | None = None  # fsync returns the pages' errors; None: if hardened
@@ -75,7 +91,7 @@ class Config:
         for name in ("window_pages", "windows", "array_on_stack", "io_threads", "max_open"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1")
-        if self.pager_pages < 2 * self.max_cluster:
+        if self.pager_pages < 2 * self.max_cluster and not self.small:
             raise ValueError(f"pager_pages must be at least {2 * self.max_cluster}")
         if self.compat and self.journal:
             raise ValueError("a compat mount has no journal")

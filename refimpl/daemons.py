@@ -3,28 +3,30 @@
 from __future__ import annotations
 
 import errno
-import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 from .buf import BC_AGE, Buf, putiobuf
 from .genfs.flags import PGO_CLEANIT, PGO_FREE
 from .kva import Window
-from .ops import flush_vnode
+from .flush import flush_vnode
 from .pages import (
     PG_BUSY,
     PG_CLEAN,
     PG_FAKE,
     PG_PAGEOUT,
     PG_RELEASED,
-    PG_WANTED,
     Page,
 )
-from .sync import WRITER, Chan, Mutex
+from .sync import WRITER, Chan, Mutex, Want
 
 if TYPE_CHECKING:
     from .kernel import Kernel
     from .vnode import Vnode
+
+
+class _Stop:
+    """There is nothing more to come."""
 
 
 class Aiodone:
@@ -32,37 +34,35 @@ class Aiodone:
 
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._queue: deque[Buf] = deque()
-        self._lock = Mutex(kernel.machine, "aiodone queue")
+        self.queue: deque[Buf] = deque()
         self._stop = False
         kernel.machine.spawn("aiodone", self._work)
 
+    def add(self, bp: Buf) -> None:
+        """Queues ``bp`` for the thread; inside a service."""
+        self.queue.append(bp)
+        self._kernel.machine.wake(self)
+
     def biodone(self, bp: Buf) -> None:
-        """Queues ``bp`` for the thread (uvm_aio_biodone)."""
-        self._lock.enter("aio_biodone")
-        self._queue.append(bp)
-        self._kernel.machine.step("aiodone", "aio_biodone", buf=bp)
-        self._kernel.machine.wakeup(self, "aio_biodone")
-        self._lock.exit("aio_biodone")
+        """Queues ``bp`` (uvm_aio_biodone, called by who waited for it)."""
+        with self._kernel.machine.service("aio_biodone", "aio_biodone", buf=bp):
+            self.add(bp)
 
     def stop(self) -> None:
-        self._lock.enter("aiodone stop")
-        self._stop = True
-        self._kernel.machine.wakeup(self, "aiodone stop")
-        self._lock.exit("aiodone stop")
+        with self._kernel.machine.guard:
+            self._stop = True
+            self._kernel.machine.wake(self)
 
     def _work(self) -> None:
         machine = self._kernel.machine
+        want = Want(self, lambda: bool(self.queue) or self._stop, "finished I/O", rest=True)
         while True:
-            self._lock.enter("aiodone")
-            while not self._queue:
-                if self._stop:
-                    self._lock.exit("aiodone")
-                    return
-                machine.sleep(self, self._lock, "aiodone", seconds=3600.0)
-                self._lock.enter("aiodone")
-            bp = self._queue.popleft()
-            self._lock.exit("aiodone")
+            machine.rest(self, lambda: (self.queue or self._stop) or None, "aiodone")
+            if not self.queue:
+                return
+            with machine.service("aiodone", "aiodone", want) as said:
+                bp = self.queue.popleft()
+                said.update(buf=bp, error=bp.error)
             aiodone(self._kernel, bp)
 
 
@@ -76,37 +76,44 @@ def aiodone(kernel: Kernel, bp: Buf) -> None:
     uvm = kernel.uvm
     vp.interlock.enter("aiodone")
     uvm.pageqlock.enter("aiodone")
-    for page in pages:
-        _finish_page(kernel, bp, page)
+    paged_out = sum(_finish_page(kernel, bp, page) for page in pages)
     uvm.unbusy(list(pages), "aiodone")
+    if paged_out:
+        uvm.pageout(-paged_out, "aiodone")
     uvm.pageqlock.exit("aiodone")
-    if not bp.is_read and bp.cflags & BC_AGE:
-        vp.vwakeup("aiodone")
     vp.interlock.exit("aiodone")
+    if not bp.is_read and bp.cflags & BC_AGE:
+        vp.interlock.enter("aiodone")
+        vp.vwakeup("aiodone")
+        vp.interlock.exit("aiodone")
     putiobuf(bp, "aiodone")
 
 
-def _finish_page(kernel: Kernel, bp: Buf, page: Page) -> None:
+def _finish_page(kernel: Kernel, bp: Buf, page: Page) -> int:
+    """How many pageouts end with it."""
     uvm = kernel.uvm
     flags = page.flags
+    done = 0
     if bp.error and bp.is_read:
         flags.on(PG_RELEASED, "aiodone")
-        return
+        return 0
     if bp.error == errno.ENOMEM:
         if flags.get("aiodone") & PG_PAGEOUT:
             flags.off(PG_PAGEOUT, "aiodone")
-            uvm.pageout_done(1, "aiodone")
+            done += 1
         flags.off(PG_CLEAN, "aiodone")
-        uvm.activate(page)
+        uvm.activate(page, "aiodone")
     if flags.get("aiodone") & PG_FAKE:
-        kernel.machine.kassert(bool(flags.value & PG_CLEAN), "aiodone", page.describe())
+        clean = bool(flags.get("aiodone") & PG_CLEAN)
+        kernel.machine.kassert(clean, "aiodone", page.describe())
         flags.off(PG_FAKE, "aiodone")
-        uvm.enqueue(page)
+        uvm.enqueue(page, "aiodone")
         kernel.pmaps.clear_modify(page, "aiodone")
     if flags.get("aiodone") & PG_PAGEOUT:
         flags.off(PG_PAGEOUT, "aiodone")
         flags.on(PG_RELEASED, "aiodone")
-        uvm.pageout_done(1, "aiodone")
+        done += 1
+    return done
 
 
 class Daemon:
@@ -114,7 +121,6 @@ class Daemon:
 
     def __init__(self, kernel: Kernel, name: str, period: float, pagedaemon: bool) -> None:
         self._kernel = kernel
-        self._lock = Mutex(kernel.machine, f"{name} lock")
         self._chan: object = Chan(name)
         self._period = period
         self._stop = False
@@ -125,23 +131,16 @@ class Daemon:
         self._kernel.machine.spawn(self.name, self._work, pagedaemon=self._pagedaemon)
 
     def stop(self) -> None:
-        self._lock.enter(f"{self.name} stop")
-        self._stop = True
-        self._kernel.machine.wakeup(self._chan, f"{self.name} stop")
-        self._lock.exit(f"{self.name} stop")
+        with self._kernel.machine.guard:
+            self._stop = True
+            self._kernel.machine.wake(self._chan)
 
     def _work(self) -> None:
         machine = self._kernel.machine
-        while True:
-            self._lock.enter(self.name)
+        while not self._stop:
+            machine.nap(self._chan, lambda: self._stop, self._period, self.name)
             if not self._stop:
-                machine.sleep(self._chan, self._lock, self.name, seconds=self._period)
-                self._lock.enter(self.name)
-            stop = self._stop
-            self._lock.exit(self.name)
-            if stop:
-                return
-            self.visit()
+                self.visit()
 
     def visit(self) -> None:
         raise NotImplementedError
@@ -156,7 +155,7 @@ class Syncer(Daemon):
 
     def visit(self) -> None:
         kernel = self._kernel
-        now = time.monotonic()
+        now = kernel.machine.now()
         self.frozen.enter("syncer")
         for vp in kernel.worklist.due(now):
             if self._reference(vp):
@@ -205,32 +204,43 @@ class PageDaemon(Daemon):
         while uvm.active and len(uvm.inactive) < wanted:
             page = next(iter(uvm.active))
             page.referenced = False
-            uvm.deactivate(page)
+            uvm.deactivate(page, "pagedaemon")
         candidates = list(uvm.inactive)
         uvm.pageqlock.exit("pagedaemon")
         return candidates
 
     def _clean(self, page: Page) -> bool:
+        """Starts to free a page that is a candidate still, and was not used meanwhile."""
+        uvm = self._kernel.uvm
+        with self._kernel.machine.guard:
+            again = page in uvm.inactive and page.referenced
+        if again:
+            uvm.pageqlock.enter("pagedaemon")
+            page.referenced = False
+            if page in uvm.inactive:
+                uvm.activate(page, "pagedaemon")
+            uvm.pageqlock.exit("pagedaemon")
+            return False
+        return self.look(page, page in uvm.inactive)
+
+    def look(self, page: Page, candidate: bool = True) -> bool:
+        """Cleans and frees one page if it can be; whether it tried."""
         kernel = self._kernel
         uvm = kernel.uvm
         uvm.pageqlock.enter("pagedaemon")
         uobj = page.uobject
-        if page not in uvm.inactive or uobj is None:
-            uvm.pageqlock.exit("pagedaemon")
-            return False
-        if page.referenced:
-            page.referenced = False
-            uvm.activate(page)
+        queued = page in uvm.inactive or page in uvm.active
+        if not candidate or not queued or uobj is None or page.wire_count:
             uvm.pageqlock.exit("pagedaemon")
             return False
         if not uobj.vmobjlock.tryenter("pagedaemon"):
             uvm.pageqlock.exit("pagedaemon")
             return False
-        busy = page.flags.get("pagedaemon") & (PG_BUSY | PG_WANTED)
+        busy = page.flags.get("pagedaemon") & PG_BUSY
+        offset = page.offset
         uvm.pageqlock.exit("pagedaemon")
-        if busy or page.wire_count:
+        if busy:
             uobj.vmobjlock.exit("pagedaemon")
             return False
-        end = page.offset + kernel.page_size
-        uobj.vp.putpages(page.offset, end, PGO_CLEANIT | PGO_FREE)
+        uobj.vp.putpages(offset, offset + kernel.page_size, PGO_CLEANIT | PGO_FREE)
         return True

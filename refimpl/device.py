@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import random
 
-from .buf import Buf, biodone
+from .buf import Buf, biodone, complete
 from .errors import Crashed
 from .faults import Faults
-from .sync import Machine, Mutex
+from .hook import At
+from .sync import Machine
 
 SECTOR = 512  # bytes, DEV_BSIZE
 SECTOR_SHIFT = 9
+
+
+class _Stop:
+    """There is nothing more to come."""
 
 
 class Device:
@@ -25,26 +30,36 @@ class Device:
         self._faults = faults
         self._durable = durable
         self._queue: list[Buf] = []
-        self._lock = Mutex(machine, "disk queue")
-        self._media = Mutex(machine, "disk media")  # the moment of a transfer; crash
         self._random = random.Random(seed)
         self._stop = False
         self._torn_seed: int | None = None
         self._tear: random.Random | None = None
         self._last: int | None = None  # the write, by number, that a crash interrupts
         self.writes = 0
+        self.working: dict[str, Buf] = {}  # by thread, what it has taken from the queue
         for number in range(threads):
             machine.spawn(f"disk{number}", self._work)
 
-    def strategy(self, bp: Buf, at: int | str) -> None:
-        """Submits ``bp``; `biodone` follows, perhaps before this returns."""
-        self._machine.step(
-            "strategy", at, buf=bp, write=not bp.is_read, blkno=bp.blkno, count=bp.bcount
-        )
-        self._lock.enter(at)
-        self._queue.append(bp)
-        self._machine.wakeup(self, at)
-        self._lock.exit(at)
+    def strategy(self, bp: Buf, at: At) -> None:
+        """Submits ``bp``; `biodone` follows, perhaps before this returns.
+
+        For a write of the page daemon there may be no memory: it is over at once.
+        """
+        machine = self._machine
+        refused = 0
+        if machine.curlwp().pagedaemon and not bp.is_read:
+            refused = self._faults.hit("nomem", bp.blkno) or 0
+        said: dict[str, object] = {"buf": bp, "write": not bp.is_read, "blkno": bp.blkno}
+        said["count"] = bp.bcount
+        mutex = bp.objlock if refused else None
+        with machine.service("strategy", at, None, mutex, **said, refused=bool(refused)):
+            if refused:
+                bp.error = refused
+                complete(bp)
+            else:
+                bp.device = "queued"
+                self._queue.append(bp)
+                machine.wake(self)
 
     def read(self, offset: int, length: int) -> bytes:
         """Metadata, synchronously; OSError on a fault or a short image."""
@@ -59,10 +74,13 @@ class Device:
         error = self._faults.hit("write", offset >> SECTOR_SHIFT)
         if error:
             raise OSError(error, os.strerror(error))
-        self._media.enter("device write")
-        self._machine.check()
-        self._put(offset, data)
-        self._media.exit("device write")
+        with self._machine.guard:
+            self._machine.check()
+            self._put(offset, data)
+
+    def scribble(self, offset: int, data: bytes) -> None:
+        """Somebody else writes; inside a service."""
+        os.pwrite(self._fd, data, offset)
 
     def flush(self) -> None:
         """What was written before is on stable storage afterwards."""
@@ -76,33 +94,29 @@ class Device:
         With ``tear``, a seed, every transfer still queued has reached an arbitrary set of
         its sectors.
         """
-        self._media.enter("crash")
-        if tear is not None:
-            self._tear = random.Random(tear)
-            self._lock.enter("crash")
-            for bp in self._queue:
-                if not bp.is_read and bp.data is not None:
-                    self._put(bp.blkno * SECTOR, bp.data.read(bp.base, bp.bcount))
-            self._queue.clear()
-            self._lock.exit("crash")
-        self._machine.die(Crashed("the machine was crashed"))
+        with self._machine.guard:
+            if tear is not None:
+                self._tear = random.Random(tear)
+                for bp in [*self._queue, *self.working.values()]:
+                    if bp.device == "queued" and not bp.is_read and bp.data is not None:
+                        self._put(bp.blkno * SECTOR, bp.data.read(bp.base, bp.bcount))
+                self._queue.clear()
+            self._machine.die(Crashed("the machine was crashed"))
 
     def crash_at(self, write: int, tear: int | None) -> None:
         """Arms a crash: the write that finds `writes` at ``write`` is the last one.
 
         It is whole, or with ``tear``, a seed, an arbitrary set of its sectors.
         """
-        self._media.enter("crash_at")
-        self._last = write
-        self._torn_seed = tear
-        self._media.exit("crash_at")
+        with self._machine.guard:
+            self._last = write
+            self._torn_seed = tear
 
     def stop(self) -> None:
         """Ends the threads; nothing may be queued any more."""
-        self._lock.enter("device stop")
-        self._stop = True
-        self._machine.wakeup(self, "device stop")
-        self._lock.exit("device stop")
+        with self._machine.guard:
+            self._stop = True
+            self._machine.wake(self)
 
     def _put(self, offset: int, data: bytes) -> None:
         last = self._last is not None and self.writes >= self._last
@@ -125,46 +139,49 @@ class Device:
                 os.pwrite(self._fd, data[start : start + SECTOR], offset + start)
 
     def _work(self) -> None:
+        name = self._machine.curlwp().name
         while True:
-            self._lock.enter("disk")
-            while not self._queue:
-                if self._stop:
-                    self._lock.exit("disk")
-                    return
-                self._machine.sleep(self, self._lock, "disk", seconds=3600.0)
-                self._lock.enter("disk")
-            bp = self._queue.pop(self._random.randrange(len(self._queue)))
-            self._lock.exit("disk")
+            bp: Buf | _Stop = self._machine.rest(self, self._next, "disk")
+            if isinstance(bp, _Stop):
+                return
             self._transfer(bp)
             biodone(bp)
+            self.working.pop(name)
+
+    def _next(self) -> Buf | _Stop | None:
+        if not self._queue:
+            return _Stop() if self._stop else None
+        bp = self._queue.pop(self._random.randrange(len(self._queue)))
+        self.working[self._machine.curlwp().name] = bp
+        return bp
 
     def _transfer(self, bp: Buf) -> None:
         assert bp.data is not None
-        offset = bp.blkno * SECTOR
-        length = bp.bcount
-        bp.error = self._faults.hit("read" if bp.is_read else "write", bp.blkno) or 0
-        if bp.error:
-            length = 0
+        said: dict[str, object] = {"buf": bp, "write": not bp.is_read, "blkno": bp.blkno}
+        with self._machine.service("transfer", "disk", **said) as told:
+            self._machine.check()
+            error, short = self._faulty(bp)
+            length = 0 if error and not short else bp.bcount
+            if short:
+                length -= SECTOR
+            data = b""
+            if length and bp.is_read:
+                data = os.pread(self._fd, length, bp.blkno * SECTOR)
+                data += bytes(length - len(data))
+                bp.data.write(bp.base, data)
+            elif length:
+                data = bp.data.read(bp.base, length)
+                self._put(bp.blkno * SECTOR, data)
+            bp.error = error
+            bp.resid = bp.bcount - length
+            bp.device = "moved"
+            if self._machine.hook is not None:
+                told.update(count=length, error=error, data=self._machine.contents(data))
+
+    def _faulty(self, bp: Buf) -> tuple[int, bool]:
+        """(errno, whether all but the last sector moves all the same)."""
+        error = self._faults.hit("read" if bp.is_read else "write", bp.blkno) or 0
         short = self._faults.hit("short", bp.blkno)
-        if short is not None:
-            length = length // 2 // SECTOR * SECTOR
-            bp.error = bp.error or short
-        self._media.enter("disk")
-        self._machine.check()
-        if length:
-            if bp.is_read:
-                data = os.pread(self._fd, length, offset)
-                bp.data.write(bp.base, data + bytes(length - len(data)))
-            else:
-                self._put(offset, bp.data.read(bp.base, length))
-        bp.resid = bp.bcount - length
-        self._machine.step(
-            "transfer",
-            "disk",
-            buf=bp,
-            write=not bp.is_read,
-            blkno=bp.blkno,
-            count=length,
-            error=bp.error,
-        )
-        self._media.exit("disk")
+        if short is None or error:
+            return error, False
+        return short, True

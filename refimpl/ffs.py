@@ -11,10 +11,10 @@ from bisect import bisect_left, insort
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .device import SECTOR_SHIFT
+from .device import SECTOR, SECTOR_SHIFT
 from .hook import At
 from .image import HOLE, Dinode, Super, encode_journal, read_inodes, read_journal
-from .sync import WRITER, Mutex
+from .sync import WRITER, Mutex, Want
 from .trans import SHARED
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ class Ffs:
         self.sb = sb
         self.bsize = sb.block_size
         self.bshift = sb.block_size.bit_length() - 1
-        self._lock = Mutex(kernel.machine, "ffs")  # maps, sizes in inodes, free blocks
         self._iolock = Mutex(kernel.machine, "ffs inodes")  # writing of inodes
         self._sequence = 0
         self.inodes: list[Dinode] = []
@@ -59,26 +58,32 @@ class Ffs:
         return -(-size // self.bsize) * self.bsize
 
     def bmap(self, vp: Vnode, lbn: int, at: At) -> tuple[int, int, int]:
-        """(errno, device block or -1, further contiguous blocks) at this moment."""
+        """(errno, device block or -1, further contiguous blocks) at this moment.
+
+        It is a transaction of its own: a thread that is inside none may have to wait.
+        """
         kernel = self._kernel
-        kernel.fstrans.start(SHARED, at)
-        error = kernel.faults.hit("bmap") or 0
-        blkno, run = HOLE, 0
-        if lbn >= self.sb.map_entries:
-            error = errno.EFBIG
-        if not error:
-            self._lock.enter(at)
+        lwp = kernel.machine.curlwp()
+        fstrans = kernel.fstrans
+        want = Want(fstrans, lambda: fstrans.admitted(lwp, SHARED), fstrans.describe())
+        with kernel.machine.service("bmap", at, want, vp=vp, lbn=lbn) as said:
+            error = kernel.faults.hit("bmap") or 0
+            blkno, run = HOLE, 0
+            if lbn >= self.sb.map_entries:
+                error = errno.EFBIG
             table = vp.inode.map
-            block = table[lbn] if lbn < len(table) else HOLE
+            block = table[lbn] if lbn < len(table) and not error else HOLE
             if block != HOLE:
                 most = max(0, kernel.config.maxphys // self.bsize - 1)
                 while run < most and table[lbn + run : lbn + run + 2][1:] == [block + run + 1]:
                     run += 1
-                blkno = (self.sb.data >> SECTOR_SHIFT) + (block << self.bshift >> SECTOR_SHIFT)
-            kernel.machine.step("bmap", at, vp=vp, lbn=lbn, blkno=blkno, run=run, error=0)
-            self._lock.exit(at)
-        kernel.fstrans.done(at)
+                blkno = self.sector(block)
+            said.update(blkno=blkno, run=run, error=error)
         return error, blkno, run
+
+    def sector(self, block: int) -> int:
+        """The first device block of a block."""
+        return (self.sb.data >> SECTOR_SHIFT) + (block << self.bshift >> SECTOR_SHIFT)
 
     def gop_alloc(self, vp: Vnode, offset: int, length: int, at: At) -> int:
         """Gives blocks to every hole of the range; an errno, with what was given staying.
@@ -93,109 +98,96 @@ class Ffs:
             error = self._allocate(vp, lbn, at)
             if error:
                 return error
-            self._lock.enter(at)
             reached = min(end, (lbn + 1) << self.bshift)
-            if vp.inode.size < reached:
-                vp.inode.size = reached
-                vp.inode_dirty = True
-                kernel.machine.step("isize", at, vp=vp, value=reached)
-            self._lock.exit(at)
-        self._changed(vp, at)
+            if vp.i_size.get(at) < reached:
+                self.set_isize(vp, reached, at)
         return 0
 
     def _allocate(self, vp: Vnode, lbn: int, at: At) -> int:
         kernel = self._kernel
-        if lbn >= self.sb.map_entries:
-            return errno.EFBIG
-        self._lock.enter(at)
-        table = vp.inode.map
-        if lbn < len(table) and table[lbn] != HOLE:
-            self._lock.exit(at)
-            return 0
-        error = kernel.faults.hit("space") or 0
-        if not error and not self.free:
-            error = errno.ENOSPC
-        if error:
-            self._lock.exit(at)
-            return error
-        table.extend([HOLE] * (lbn + 1 - len(table)))
-        before = table[lbn - 1] if lbn else HOLE
-        block = self._take(before + 1 if before != HOLE else 0)
-        table[lbn] = block
-        kernel.machine.step("block_alloc", at, vp=vp, lbn=lbn, blkno=block)
-        self._lock.exit(at)
-        self._changed(vp, at, blocks=True)
-        return 0
+        with kernel.machine.service("block_alloc", at, vp=vp, lbn=lbn) as said:
+            error, block, new = 0, HOLE, False
+            table = vp.inode.map
+            if lbn < len(table) and table[lbn] != HOLE:
+                block = table[lbn]
+            elif lbn >= self.sb.map_entries:
+                error = errno.EFBIG
+            else:
+                error = kernel.faults.hit("space") or (0 if self.free else errno.ENOSPC)
+                if not error:
+                    table.extend([HOLE] * (lbn + 1 - len(table)))
+                    block = table[lbn] = self._take(table[lbn - 1] if lbn else HOLE)
+                    new = vp.inode_dirty = True
+                    if kernel.config.metadata and kernel.wapbl is None:
+                        vp.dirtyblkhd.value = 1
+            said.update(block=block, error=error, new=new)
+        if new:
+            self._changed(vp)
+        return error
 
-    def _take(self, wanted: int) -> int:
-        """Takes the block ``wanted`` off the free ones, or else the first."""
-        place = bisect_left(self.free, wanted)
-        if place == len(self.free) or self.free[place] != wanted:
-            place = 0
+    def _take(self, before: int) -> int:
+        """Takes the block behind ``before`` off the free ones, or else the first."""
+        place = 0
+        if before != HOLE and not self._kernel.config.first_fit:
+            place = bisect_left(self.free, before + 1)
+            if place == len(self.free) or self.free[place] != before + 1:
+                place = 0
         return self.free.pop(place)
 
     def allocated(self, vp: Vnode, offset: int, length: int) -> bool:
         """Whether the range has no hole now."""
-        self._lock.enter("allocated")
-        table = vp.inode.map
-        lbns = range(offset >> self.bshift, (offset + length - 1 >> self.bshift) + 1)
-        full = all(lbn < len(table) and table[lbn] != HOLE for lbn in lbns)
-        self._lock.exit("allocated")
-        return full
+        with self._kernel.machine.guard:
+            table = vp.inode.map
+            lbns = range(offset >> self.bshift, (offset + length - 1 >> self.bshift) + 1)
+            return all(lbn < len(table) and table[lbn] != HOLE for lbn in lbns)
 
     # Changes of inodes.
 
     def set_isize(self, vp: Vnode, size: int, at: At) -> None:
-        self._lock.enter(at)
+        vp.i_size.set(size, at)
         vp.inode.size = size
-        vp.inode_dirty = True
-        self._kernel.machine.step("isize", at, vp=vp, value=size)
-        self._lock.exit(at)
-        self._changed(vp, at)
+        self._changed(vp)
 
     def free_blocks(self, vp: Vnode, size: int, at: At) -> None:
-        """Takes all blocks at or past ``size`` from ``vp``."""
-        keep = -(-size // self.bsize)
-        self._lock.enter(at)
-        lost = [
-            (lbn, block) for lbn, block in enumerate(vp.inode.map) if lbn >= keep and block != HOLE
-        ]
-        del vp.inode.map[keep:]
-        self._freed.setdefault(vp, []).extend(block for _lbn, block in lost)
-        for lbn, block in lost:
-            self._kernel.machine.step("block_free", at, vp=vp, lbn=lbn, blkno=block)
-        self._lock.exit(at)
-        self._changed(vp, at, blocks=True)
-
-    def _changed(self, vp: Vnode, at: At, blocks: bool = False) -> None:
+        """Takes all blocks at or past ``size`` from ``vp``, one after the other."""
         kernel = self._kernel
-        if kernel.wapbl is not None:
-            kernel.wapbl.changed(vp)
-        elif blocks:
-            vp.interlock.enter(at)
-            vp.dirtyblkhd = True
-            kernel.worklist.add(vp, at)
-            vp.interlock.exit(at)
+        for lbn in range(-(-size // self.bsize), len(vp.inode.map)):
+            with kernel.machine.service("block_free", at, vp=vp, lbn=lbn) as said:
+                block = said["block"] = vp.inode.map[lbn]
+                vp.inode.map[lbn] = HOLE
+                vp.inode_dirty = True
+                if block != HOLE:
+                    self._freed.setdefault(vp, []).append(block)
+                    if kernel.config.block_junk:
+                        junk = kernel.config.block_junk * (self.bsize // SECTOR)
+                        kernel.dev.scribble(self.sector(block) * SECTOR, junk)
+        del vp.inode.map[-(-size // self.bsize) :]
+        self._changed(vp)
+
+    def _changed(self, vp: Vnode) -> None:
+        vp.inode_dirty = True
+        if self._kernel.wapbl is not None:
+            self._kernel.wapbl.changed(vp)
 
     def update(self, vp: Vnode, at: At) -> int:
         """Writes the inode of ``vp`` if it changed; an errno.  Without a journal only."""
         self._iolock.enter(at)  # also waits for a write that somebody else has begun
-        if not (vp.inode_dirty or vp.dirtyblkhd):
+        if not vp.inode_dirty:
             self._iolock.exit(at)
             return 0
-        copied = self._copy(vp, at)
+        copied = self._copy(vp)
         error = self._write([copied])
         if error:
             vp.inode_dirty = True
         else:
-            self._written(vp, copied, at)
+            self._written(vp, copied)
         self._iolock.exit(at)
         return error
 
     def commit(self, vnodes: list[Vnode]) -> int:
         """Writes the inodes of ``vnodes``, all or none; no transaction is open."""
         self._iolock.enter("commit")
-        copies = [self._copy(vp, "commit") for vp in vnodes]
+        copies = [self._copy(vp) for vp in vnodes]
         self._sequence += 1
         dev = self._kernel.dev
         try:
@@ -211,16 +203,17 @@ class Ffs:
             error = failed.errno or errno.EIO
         if not error:
             for vp, copied in zip(vnodes, copies, strict=True):
-                self._written(vp, copied, "commit")
+                self._written(vp, copied)
         self._iolock.exit("commit")
         return error
 
-    def _copy(self, vp: Vnode, at: At) -> Dinode:
-        self._lock.enter(at)
-        inode = vp.inode
-        copied = replace(inode, generation=inode.generation + 1, map=list(inode.map))
-        vp.inode_dirty = False
-        self._lock.exit(at)
+    def _copy(self, vp: Vnode) -> Dinode:
+        with self._kernel.machine.guard:
+            inode = vp.inode
+            copied = replace(inode, generation=inode.generation + 1, map=list(inode.map))
+            while copied.map and copied.map[-1] == HOLE:
+                copied.map.pop()
+            vp.inode_dirty = False
         return copied
 
     def _write(self, inodes: list[Dinode]) -> int:
@@ -236,18 +229,12 @@ class Ffs:
             return failed.errno or errno.EIO
         return 0
 
-    def _written(self, vp: Vnode, copied: Dinode, at: At) -> None:
-        self._lock.enter(at)
-        vp.inode.generation = copied.generation
-        if copied.map == vp.inode.map:
-            for block in self._freed.pop(vp, []):
-                insort(self.free, block)
-        clean = copied.map == vp.inode.map
-        self._lock.exit(at)
-        if clean and vp.dirtyblkhd:
-            vp.interlock.enter(at)
-            vp.dirtyblkhd = False
-            vp.interlock.exit(at)
+    def _written(self, vp: Vnode, copied: Dinode) -> None:
+        with self._kernel.machine.guard:
+            vp.inode.generation = copied.generation
+            if not vp.inode_dirty:
+                for block in self._freed.pop(vp, []):
+                    insort(self.free, block)
 
     def _clear_journal(self) -> None:
         dev = self._kernel.dev

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import io
 import os
-import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Self
 
-from . import ops
+from . import flush, ops, sizes
 from .genfs.flags import VI_WRMAP, VV_MAPPED
 from .pmap import PROT_READ, PROT_WRITE
-from .sync import WRITER
+from .sync import WRITER, Mutex
 from .vm import VmMap
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ class File(io.RawIOBase):
         self._writable = mode != "r"
         self._append = mode[0] == "a"
         self._offset = 0
-        self._seek_lock = threading.Lock()  # plain: a file's offset is no kernel state
+        self._offset_lock = Mutex(vp.mnt.machine, f"offset in {name}")
         self._maps: set[Mapping] = set()
 
     # What io wants.
@@ -57,19 +58,19 @@ class File(io.RawIOBase):
         return True
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        with self._seek_lock:
+        with self._offset_held():
             count = self.preadinto(buffer, self._offset)
             self._offset += count
         return count
 
     def write(self, data: ReadableBuffer) -> int:
-        with self._seek_lock:
+        with self._offset_held():
             count, self._offset = self._write(data, None if self._append else self._offset)
         return count
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         self._check()
-        with self._seek_lock:
+        with self._offset_held():
             base = {
                 os.SEEK_SET: 0,
                 os.SEEK_CUR: self._offset,
@@ -82,6 +83,15 @@ class File(io.RawIOBase):
             self._offset = base + offset
             return self._offset
 
+    @contextmanager
+    def _offset_held(self) -> Iterator[None]:
+        self._offset_lock.enter("offset")
+        try:
+            yield
+        finally:
+            if self._fs.kernel.machine.dead is None:
+                self._offset_lock.exit("offset")
+
     def tell(self) -> int:
         self._check()
         return self._offset
@@ -92,7 +102,7 @@ class File(io.RawIOBase):
         wanted = self._offset if size is None else size
         if wanted < 0:
             raise OSError(errno.EINVAL, "negative size", self.name)
-        self._raise(self._fs.run("truncate", self._vp, lambda: ops.truncate(self._vp, wanted)))
+        self._raise(self._fs.run("truncate", self._vp, lambda: sizes.truncate(self._vp, wanted)))
         return wanted
 
     def close(self) -> None:
@@ -131,7 +141,7 @@ class File(io.RawIOBase):
     def fsync(self) -> None:
         """Returns when everything is on the device; OSError if something is not."""
         self._check()
-        self._raise(self._fs.run("fsync", self._vp, lambda: ops.fsync(self._vp)))
+        self._raise(self._fs.run("fsync", self._vp, lambda: flush.fsync(self._vp)))
 
     def stat(self) -> Stat:
         from .mount import Stat

@@ -8,8 +8,7 @@ A machine has one hook or none.  A step of a thread is announced twice:
   order in which the steps happened.
 
 ``kind`` is one of `KINDS`.  ``at`` is a line of genfs_io.c 1.18, or the name of a routine of
-the surrounding kernel.  ``took`` may be called by another thread than ``lwp``: whoever
-releases a reader/writer lock hands it over.
+the surrounding kernel.  A service of that kernel is one step, whatever it does.
 """
 
 from __future__ import annotations
@@ -17,9 +16,10 @@ from __future__ import annotations
 import random
 import threading
 import time
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from .sync import Lwp
@@ -32,50 +32,80 @@ KINDS: Mapping[str, str] = {
     "mutex_enter": "a mutex was acquired: lock",
     "mutex_tryenter": "an attempt to acquire a mutex: lock, got",
     "mutex_exit": "a mutex was released: lock",
-    "rw_enter": "a reader/writer lock was acquired: lock, mode",
+    "rw_enter": "a reader/writer lock is the thread's, perhaps handed to it: lock, mode",
+    "rw_wait": "a thread queued for a reader/writer lock: lock, mode",
     "rw_tryenter": "an attempt to acquire a reader/writer lock: lock, mode, got",
-    "rw_exit": "a reader/writer lock was released: lock",
+    "rw_exit": "a reader/writer lock was released, and handed over: lock, to",
     "sleep": "a mutex was released and the thread sleeps: chan, lock",
     "wakeup": "every sleeper of a channel was made runnable: chan",
-    "page_insert": "a page was given to an object: page, uobj, offset",
+    "page_insert": "a page, if there was one, was given to an object: page, uobj, offset",
     "page_free": "a page was taken from its object: page",
+    "unbusy": "pages were let go: pages, freed",
+    "memory": "a thread that waited for memory saw a free page",
+    "queue": "a page changed its place in the queues of replacement: page, queue",
+    "pageout": "pages more, or less, are being paged out: count",
     "list": "a marker entered or left an object's list of pages: op",
-    "pmap_enter": "a page was mapped: page, writable",
+    "pmap_enter": "a page was mapped: page, pmap, writable",
     "pmap_protect": "rights of a page's mappings were taken away: page, prot",
     "pmap_clear_modify": "a modified bit was read and cleared: page, was",
-    "user_load": "bytes were read through a mapping: page, offset, length",
-    "user_store": "bytes were written through a mapping: page, offset, length",
-    "fill": "bytes of a page that its owner may change were set: page, offset, length",
-    "kva_alloc": "pages were mapped for the pager: pages",
-    "kva_free": "a pager window was given back: pages",
-    "heap_alloc": "an array of pages came from the heap: size",
+    "pmap_is_modified": "a modified bit was read: page, was",
+    "user_load": "bytes were read through a mapping, or it faults: pmap, offset, length, ok, data",
+    "user_store": "bytes were written through a mapping, or it faults: pmap, offset, length, ok, "
+    "data",
+    "page_store": "bytes of a page that its owner may change were set: page, offset, length, data",
+    "fill": "bytes of pages under transfer were zeroed: pages, offset, length",
+    "kva_alloc": "pages were mapped for the pager: window, pages",
+    "kva_free": "a pager window was given back: window, pages",
+    "heap_alloc": "an array of pages was wanted from the heap: size, got",
     "heap_free": "an array of pages was freed: size",
     "getiobuf": "a buffer was taken: buf",
     "putiobuf": "a buffer was given back: buf",
-    "strategy": "a transfer was submitted: buf, write, blkno, count",
-    "transfer": "a transfer happened on the device: buf, write, blkno, count, error",
-    "biodone": "a buffer was completed: buf, error",
-    "aiodone": "a buffer was queued for the completion thread: buf",
+    "nestiobuf_setup": "a buffer became a part of another: master, buf, offset, count",
+    "nestiobuf_done": "so much of a buffer needs no transfer: buf, count, error, done",
+    "strategy": "a transfer was submitted: buf, write, blkno, count, refused",
+    "transfer": "a transfer happened on the device: buf, write, blkno, count, error, data",
+    "biodone": "a transfer was completed: buf, error, done",
+    "biowait": "a thread has waited for a buffer: buf, error",
+    "aio_biodone": "a buffer was queued for the completion thread: buf",
+    "aiodone": "the completion thread took a buffer: buf, error",
+    "vwakeup": "a vnode has one output less: vp, left",
     "bmap": "a block of a file was looked up: vp, lbn, blkno, run, error",
-    "block_alloc": "a block was given to a file: vp, lbn, blkno",
-    "block_free": "a block was taken from a file: vp, lbn, blkno",
-    "isize": "the size in the inode changed: vp, value",
-    "fstrans_start": "a file system transaction began: type, count",
+    "block_alloc": "a block was wanted for a file: vp, lbn, block, error",
+    "block_free": "a block was taken from a file: vp, lbn, block",
+    "fstrans_start": "a file system transaction began, or was refused: type, count, error",
     "fstrans_done": "a file system transaction ended: count",
     "fstrans_state": "the file system's state changed: state",
-    "wapbl_begin": "a journal transaction began",
-    "wapbl_end": "a journal transaction ended",
+    "fstrans_drained": "nobody is inside against the file system's state: type",
+    "wapbl_begin": "a journal transaction was asked for: error, full",
     "worklist": "a vnode was put on the syncer's list or taken off: vp, on",
+    "should_yield": "a long scan looked whether it should let others run: yes",
+    "metadata": "the vnode's dirty metadata buffers were written: vp",
     "call": "an operation of a user began: op, vp",
     "return": "an operation of a user ended: op, vp, error",
 }
 
 
+def digest(data: bytes | bytearray | memoryview) -> str:
+    """What a log keeps of bytes: the CRC-32 of each 512 of them, in hexadecimal."""
+    parts = [data[start : start + 512] for start in range(0, len(data), 512)]
+    return "".join(f"{zlib.crc32(part):08x}" for part in parts)
+
+
+class Wanted(Protocol):
+    """What a step needs before it can happen: a lock, or a `threads.Want`."""
+
+    def ready(self) -> bool: ...
+
+    def why(self, at: At) -> str: ...
+
+
 class Hook:
     """The empty hook: what one derives from.  (`Machine.hook = None` costs less.)"""
 
-    def before(self, lwp: Lwp, kind: str, at: At) -> None:
-        """``lwp`` is about to take a step."""
+    timeless = False  # whether waits end when the hook says so, and never because time passes
+
+    def before(self, lwp: Lwp, kind: str, at: At, want: Wanted | None = None) -> None:
+        """``lwp`` is about to take a step; it will wait unless ``want`` is ready."""
 
     def took(self, lwp: Lwp, kind: str, at: At, values: Mapping[str, object]) -> None:
         """``lwp`` took the step; the machine's guard is held, so nothing may wait here."""
@@ -85,6 +115,23 @@ class Hook:
 
     def unparked(self, lwp: Lwp) -> None:
         """``lwp`` runs again, or will as soon as it may; the guard is held."""
+
+    def resumed(self, lwp: Lwp) -> None:
+        """``lwp`` is about to go on after it was parked; it may be kept waiting here."""
+
+    def started(self, lwp: Lwp) -> None:
+        """A thread of the machine begins."""
+
+    def ended(self, lwp: Lwp) -> None:
+        """A thread takes no more steps."""
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back."""
+        return time.monotonic()
+
+    def pick(self, lwp: Lwp, label: str, count: int, default: int) -> int:
+        """One of ``count`` possibilities that only chance decides between."""
+        return default
 
 
 @dataclass(frozen=True)
@@ -126,7 +173,7 @@ class Jitter(Log):
         self._pause = pause
         self._keep = keep
 
-    def before(self, lwp: Lwp, kind: str, at: At) -> None:
+    def before(self, lwp: Lwp, kind: str, at: At, want: Wanted | None = None) -> None:
         if self._random.random() < self._rate:
             time.sleep(self._pause * self._random.random())
 
@@ -181,7 +228,7 @@ class Turns(Log):
         """Whether the schedule is used up."""
         return self._next == len(self._turns)
 
-    def before(self, lwp: Lwp, kind: str, at: At) -> None:
+    def before(self, lwp: Lwp, kind: str, at: At, want: Wanted | None = None) -> None:
         if lwp.name not in self._named:
             return
         with self._changed:

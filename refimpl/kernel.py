@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .buf import Buf
+from .buf import Buf, Bufs
 from .config import Config
 from .daemons import Aiodone, PageDaemon, Syncer, aiodone
 from .device import Device
@@ -36,14 +36,16 @@ class Kernel:
         self.page_size = config.page_size
         self.page_shift = config.page_size.bit_length() - 1
         self.machine = Machine(None, config.patience)
-        self.faults = Faults()
+        self.faults = Faults(self.machine)
         threads = config.io_threads
         self.dev = Device(self.machine, fd, self.faults, threads, config.io_seed, config.durable)
         self.pmaps = PmapSystem(self.machine)
-        self.uvm = Uvm(self.machine, self.faults, self.pmaps, config.memory_pages, config.page_size)
-        self.kva = PagerMap(self.machine, config.pager_pages, config.page_size)
-        self.bufs = Counter(self.machine, "buffers")
-        self.heap = Counter(self.machine, "arrays")
+        self.uvm = Uvm(self.machine, self.faults, self.pmaps, config)
+        self.kva = PagerMap(
+            self.machine, config.pager_pages, config.pager_windows, config.page_size
+        )
+        self.bufs = Bufs(self.machine, config.buffers)
+        self.heap = Counter("arrays")
         self.fstrans = Fstrans(self.machine)
         self.worklist = Worklist(self.machine, config.syncer_delay)
         self.fs = Ffs(self, sb)
@@ -67,7 +69,8 @@ class Kernel:
         if config.journal:
             self.wapbl = Wapbl(self.machine, self.faults, sb.files, self.fs.commit)
         self.machine.hook = config.hook
-        self.pagedaemon.start()
+        if config.pagedaemon:
+            self.pagedaemon.start()
         if config.syncer_period:
             self.syncer.start()
 
@@ -104,19 +107,29 @@ class Kernel:
 
     def kmem_alloc(self, size: int, wait: bool, at: At) -> bool:
         """Whether an array of ``size`` slots is to be had."""
-        if not wait and self.faults.hit("heap"):
-            return False
-        self.heap.add(1)
-        self.machine.step("heap_alloc", at, size=size)
-        return True
+        with self.machine.service("heap_alloc", at, size=size) as said:
+            got = said["got"] = wait or not self.faults.hit("heap")
+            if got:
+                self.heap.add(1)
+        return got
 
     def kmem_free(self, size: int, at: At) -> None:
-        self.machine.step("heap_free", at, size=size)
-        if self.heap.add(-1) < 0:
-            self.machine.panic(f"an array is freed at {at} that was not allocated")
+        with self.machine.service("heap_free", at, size=size):
+            if self.heap.add(-1) < 0:
+                self.machine.panic(f"an array is freed at {at} that was not allocated")
+
+    def should_yield(self, at: At) -> bool:
+        """Whether a long scan of the calling thread should let others run."""
+        lwp = self.machine.curlwp()
+        with self.machine.service("should_yield", at) as said:
+            yes = said["yes"] = lwp.should_yield or bool(self.faults.hit("yield"))
+            lwp.should_yield = False
+        return yes
 
     def _check_geometry(self, name: str) -> None:
         """Memory must suffice for a few blocks and windows at once."""
+        if self.config.small:
+            return
         pages = max(1, self.fs.bsize // self.page_size)
         need = 4 * max(pages, self.config.window_pages) + 2 * self.config.max_cluster
         if self.config.memory_pages < need:

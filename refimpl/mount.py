@@ -11,13 +11,14 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self, TypeVar
 
-from . import ops
+from . import flush
 from .config import Config
 from .errors import MachineDead
 from .faults import Faults
 from .file import File
 from .image import NAME_MAX, open_image
 from .kernel import Kernel
+from .sync import WRITER
 from .trans import NORMAL, SUSPENDED, SUSPENDING
 from .vnode import Vnode
 
@@ -182,7 +183,7 @@ class FileSystem:
         self._check_mounted()
         first = 0
         for vp in self._vnodes():
-            first = ops.fsync(vp) or first
+            first = flush.fsync(vp) or first
         self.raise_errno(first, self.path)
 
     @contextmanager
@@ -193,7 +194,10 @@ class FileSystem:
         fstrans.setstate(SUSPENDING, "suspend")
         try:
             for vp in self._vnodes():
-                self.raise_errno(ops.flush_vnode(vp, wait=True, at="suspend"), self.path)
+                vp.v_lock.enter(WRITER, "suspend")
+                error = flush.flush_vnode(vp, wait=True, at="suspend")
+                vp.v_lock.exit("suspend")
+                self.raise_errno(error, self.path)
             fstrans.setstate(SUSPENDED, "suspend")
             if self.kernel.wapbl is not None:
                 self.raise_errno(self.kernel.wapbl.flush(True, "suspend"), self.path)
@@ -235,7 +239,7 @@ class FileSystem:
             kernel = self.kernel
             kernel.syncer.frozen.enter("unmount")
             for vp in list(kernel.vnodes.values()):
-                first = ops.reclaim(vp) or first
+                first = flush.reclaim(vp) or first
                 kernel.vnodes.pop(vp.inode.ino)
             kernel.syncer.frozen.exit("unmount")
         finally:
@@ -263,10 +267,10 @@ class FileSystem:
         last = vp.v_usecount == 0
         gone = last and vp.inode.ino in self._gone
         if last:
-            ops.inactive(vp)
+            flush.inactive(vp)
         kernel.vnodes_lock.exit("vrele")
         if gone:
-            self.raise_errno(ops.remove(vp), vp.inode.name)
+            self.raise_errno(flush.remove(vp), vp.inode.name)
             kernel.vnodes_lock.enter("vrele")
             self._gone.discard(vp.inode.ino)
             kernel.vnodes.pop(vp.inode.ino, None)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from .hook import At
-from .sync import Machine, Mutex, Word
+from .sync import Machine, Mutex, Want, Word
 
 if TYPE_CHECKING:
+    from .config import Config
     from .faults import Faults
     from .pmap import Pmap, PmapSystem, Pte
     from .vnode import Vnode
@@ -172,22 +174,26 @@ class Uvm:
     """Physical memory: free pages, queues of replacement, and who waits for a page."""
 
     def __init__(
-        self, machine: Machine, faults: Faults, pmaps: PmapSystem, pages: int, page_size: int
+        self, machine: Machine, faults: Faults, pmaps: PmapSystem, config: Config
     ) -> None:
+        pages = config.memory_pages
         self.machine = machine
         self.faults = faults
         self.pmaps = pmaps
-        self.page_size = page_size
+        self.page_size = config.page_size
         self.total = pages
         self.freetarg = max(2, pages // 16)
         self.pageqlock = Mutex(machine, "pageqlock")
-        self.fpageqlock = Mutex(machine, "fpageqlock")
-        self.free = [Page(machine, number, page_size) for number in reversed(range(pages))]
+        self.pages = [Page(machine, number, self.page_size) for number in range(pages)]
+        self.free = list(range(pages))  # a heap of numbers: the lowest is taken first
         self.active: OrderedDict[Page, None] = OrderedDict()
         self.inactive: OrderedDict[Page, None] = OrderedDict()
         self.paging = 0  # pages that are written in order to be freed
         self.waiters = 0
         self.pdfreed = 0
+        self._queues = config.pagedaemon
+        self._junk = config.page_junk
+        self._stale = config.stale_modified
 
     # Allocation.  The object is locked.
 
@@ -196,56 +202,61 @@ class Uvm:
 
     def alloc(self, uobj: Uobject, offset: int, at: At) -> Page | None:
         """A page with arbitrary contents at ``offset``: BUSY, FAKE, CLEAN, the caller's."""
-        if self.faults.hit("page"):
-            return None
-        self.fpageqlock.enter(at)
-        page = self.free.pop() if self.free else None
-        if len(self.free) < self.freetarg:
-            self.machine.wakeup("pagedaemon", at)
-        self.fpageqlock.exit(at)
-        if page is None:
-            return None
-        page.uobject = uobj
-        page.offset = offset
-        page.owner = self.machine.curlwp()
-        page.flags.set(PG_BUSY | PG_FAKE | PG_CLEAN, at)
-        uobj.tree[offset] = page
-        uobj.memq.insert_tail(page)
-        uobj.npages.add(1, at)
-        self.machine.step("page_insert", at, page=page, uobj=uobj, offset=offset)
+        machine = self.machine
+        with machine.service("page_insert", at, uobj=uobj, offset=offset) as said:
+            page = None
+            if not self.faults.hit("page"):
+                page = self.pages[heappop(self.free)] if self.free else None
+                if len(self.free) < self.freetarg:
+                    machine.wake("pagedaemon")
+            said["page"] = page
+            if page is None:
+                return None
+            page.uobject = uobj
+            page.offset = offset
+            page.owner = machine.curlwp()
+            page.flags.value = PG_BUSY | PG_FAKE | PG_CLEAN
+            if self._stale is not None:
+                page.modified = self._stale
+            if self._junk:
+                times = self.page_size // len(self._junk)
+                page.data[:] = self._junk * times
+            uobj.tree[offset] = page
+            uobj.memq.insert_tail(page)
+            uobj.npages.value += 1
         return page
 
     def pagefree(self, page: Page, at: At) -> None:
         """Takes a page from its object; object and queues are locked, nothing maps it."""
+        with self.machine.service("page_free", at, page=page):
+            self._free(page, at)
+
+    def _free(self, page: Page, at: At) -> None:
         uobj = page.uobject
         machine = self.machine
         if uobj is None or page.ptes or not uobj.vmobjlock.owned() or not self.pageqlock.owned():
             machine.panic(f"{page.describe()} cannot be freed at {at}")
-        machine.step("page_free", at, page=page)
-        self.dequeue(page)
+        self.active.pop(page, None)
+        self.inactive.pop(page, None)
         del uobj.tree[page.offset]
         uobj.memq.remove(page)
-        uobj.npages.add(-1, at)
+        uobj.npages.value -= 1
         page.uobject = None
         page.owner = None
         page.wire_count = 0
-        page.flags.set(0, at)
-        self.fpageqlock.enter(at)
-        self.free.append(page)
-        if self.waiters:
-            machine.wakeup("free memory", at)
-        self.fpageqlock.exit(at)
+        page.flags.value = 0
+        heappush(self.free, page.number)
+        machine.wake("free memory")
 
     def wait(self, at: At) -> None:
         """Asks the page daemon for memory and waits for some; nothing is locked."""
-        self.fpageqlock.enter(at)
-        if not self.free:
+        machine = self.machine
+        with machine.guard:
             self.waiters += 1
-            self.machine.wakeup("pagedaemon", at)
-            self.machine.sleep("free memory", self.fpageqlock, at)
-            self.fpageqlock.enter(at)
+            machine.wake("pagedaemon")
+        want = Want("free memory", lambda: bool(self.free), "free memory")
+        with machine.service("memory", at, want):
             self.waiters -= 1
-        self.fpageqlock.exit(at)
 
     def findpages(
         self, uobj: Uobject, offset: int, pgs: list[Slot], base: int, count: int, flags: int, at: At
@@ -317,48 +328,74 @@ class Uvm:
 
     def unbusy(self, pgs: list[Slot], at: At) -> None:
         """Lets go of pages; RELEASED ones are freed.  Object and queues are locked."""
-        for page in pgs:
-            if not isinstance(page, Page):
-                continue
-            flags = page.flags.get(at)
-            self.machine.kassert(
-                flags & (PG_BUSY | PG_PAGEOUT) == PG_BUSY, at, f"unbusy of {page.describe()}"
-            )
-            if flags & PG_WANTED:
-                self.machine.wakeup(page, at)
-            if flags & PG_RELEASED:
-                self.pagefree(page, at)
-            else:
-                self.machine.kassert(not flags & PG_FAKE, at, f"unbusy of {page.describe()}")
-                page.owner = None
-                page.flags.off(PG_BUSY | PG_WANTED, at)
+        pages = [page for page in pgs if isinstance(page, Page)]
+        freed: list[Page] = []
+        machine = self.machine
+        with machine.service("unbusy", at, pages=pages, freed=freed):
+            for page in pages:
+                flags = page.flags.value
+                machine.kassert(
+                    flags & (PG_BUSY | PG_PAGEOUT) == PG_BUSY, at, f"unbusy of {page.describe()}"
+                )
+                if flags & PG_WANTED:
+                    machine.wake(page)
+                if flags & PG_RELEASED:
+                    self._free(page, at)
+                    freed.append(page)
+                else:
+                    machine.kassert(not flags & PG_FAKE, at, f"unbusy of {page.describe()}")
+                    page.owner = None
+                    page.flags.value &= ~(PG_BUSY | PG_WANTED)
 
     def zero(self, page: Page, at: At) -> None:
-        page.data[:] = bytes(self.page_size)
-        self.machine.step("fill", at, page=page, offset=0, length=self.page_size)
+        size = self.page_size
+        with self.machine.service("fill", at, pages=[page], offset=0, length=size):
+            page.data[:] = bytes(size)
 
     # Queues.  The queue lock is held.
 
-    def activate(self, page: Page) -> None:
-        self.dequeue(page)
-        if page.wire_count == 0:
-            self.active[page] = None
+    def activate_locked(self, page: Page, at: At) -> None:
+        """As `activate`, taking the lock."""
+        if self._queues:
+            self.pageqlock.enter(at)
+            self.activate(page, at)
+            self.pageqlock.exit(at)
 
-    def enqueue(self, page: Page) -> None:
-        if page.wire_count == 0 and page not in self.inactive:
-            self.active.setdefault(page)
+    def activate(self, page: Page, at: At) -> None:
+        if self._queues and page.wire_count == 0:
+            with self.machine.service("queue", at, page=page, queue="active"):
+                self.inactive.pop(page, None)
+                self.active.pop(page, None)
+                self.active[page] = None
 
-    def deactivate(self, page: Page) -> None:
-        self.dequeue(page)
-        self.inactive[page] = None
+    def enqueue_locked(self, page: Page, at: At) -> None:
+        """As `enqueue`, taking the lock."""
+        if self._queues:
+            self.pageqlock.enter(at)
+            self.enqueue(page, at)
+            self.pageqlock.exit(at)
 
-    def dequeue(self, page: Page) -> None:
-        self.active.pop(page, None)
-        self.inactive.pop(page, None)
+    def enqueue(self, page: Page, at: At) -> None:
+        if self._queues and page.wire_count == 0:
+            with self.machine.service("queue", at, page=page, queue="any"):
+                if page not in self.inactive:
+                    self.active.setdefault(page)
 
-    def pageout_start(self, count: int) -> None:
-        self.paging += count
+    def deactivate(self, page: Page, at: At) -> None:
+        if self._queues:
+            with self.machine.service("queue", at, page=page, queue="inactive"):
+                self.active.pop(page, None)
+                self.inactive.pop(page, None)
+                self.inactive[page] = None
 
-    def pageout_done(self, count: int, at: At) -> None:
-        self.paging -= count
-        self.machine.kassert(self.paging >= 0, "uvm_pageout_done")
+    def dequeue(self, page: Page, at: At) -> None:
+        if self._queues:
+            with self.machine.service("queue", at, page=page, queue="none"):
+                self.active.pop(page, None)
+                self.inactive.pop(page, None)
+
+    def pageout(self, count: int, at: At) -> None:
+        """So many pages more, or if negative less, are being paged out."""
+        with self.machine.service("pageout", at, count=count):
+            self.paging += count
+            self.machine.kassert(self.paging >= 0, at, "uvm_pageout_done")

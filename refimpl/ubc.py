@@ -14,7 +14,16 @@ from .genfs.flags import (
     PGO_PASTEOF,
     PGO_SYNCIO,
 )
-from .pages import PG_CLEAN, PG_FAKE, PG_RDONLY, Page, Slot
+from .pages import (
+    PG_BUSY,
+    PG_CLEAN,
+    PG_FAKE,
+    PG_RDONLY,
+    PG_RELEASED,
+    PG_WANTED,
+    Page,
+    Slot,
+)
 from .pmap import PROT_READ, PROT_WRITE, Pmap
 from .sync import Mutex
 from .vm import get_with_readahead
@@ -31,7 +40,7 @@ class _Window:
         self.vp = vp
         self.start = start
         self.users = 0
-        self.pmap = Pmap(kernel.pmaps)
+        self.pmap = Pmap(kernel.pmaps, f"window {start:#x} of {vp}")
 
 
 class Ubc:
@@ -45,10 +54,10 @@ class Ubc:
 
     def read(self, vp: Vnode, offset: int, length: int) -> tuple[int, bytes]:
         """(errno, bytes of the file); ``length`` lies within it."""
-        size = self._kernel.page_size
+        unit = self._kernel.config.copy_unit or self._kernel.page_size
         parts: list[bytes] = []
         while length:
-            count = min(length, size - offset % size)
+            count = min(length, unit - offset % unit)
             window = self._enter(vp, offset)
             error, data = self._load(window, offset, count)
             self._leave(window)
@@ -62,12 +71,17 @@ class Ubc:
     def write(self, vp: Vnode, offset: int, data: memoryview) -> int:
         """Stores bytes into the file, whose blocks are there; an errno."""
         size = self._kernel.page_size
+        unit = self._kernel.config.copy_unit or size
+        error = self._kernel.faults.hit("user") or 0
+        if error:
+            return error
+        low, high = offset, offset + len(data)
         while data:
-            count = min(len(data), size - offset % size)
+            count = min(len(data), unit - offset % unit)
             window = self._enter(vp, offset)
             error = 0
             while not window.pmap.store(offset // size, offset % size, data[:count], "ubc_uiomove"):
-                error = self._fault(window, offset, PROT_WRITE)
+                error = self._fault(window, offset, PROT_WRITE, low, high)
                 if error:
                     break
             self._leave(window)
@@ -96,22 +110,36 @@ class Ubc:
                 return error
             pages = [page for page in pgs if isinstance(page, Page)]
             kernel.machine.kassert(len(pages) == len(pgs), "ubc_alloc")
-            for index, page in enumerate(pages):
-                piece = data[index * size : min((index + 1) * size, count)]
-                page.data[: len(piece)] = piece
-                page.data[len(piece) :] = bytes(size - len(piece))
-                kernel.machine.step("fill", "ubc_uiomove", page=page, offset=0, length=size)
+            error = kernel.faults.hit("user") or 0
+            whole = bytes(len(pages) * size) if error else bytes(data[:count])
+            self._fill(pages, whole + bytes(len(pages) * size - len(whole)))
             vp.interlock.enter("ubc_release")
-            uvm.pageqlock.enter("ubc_release")
             for page in pages:
                 page.flags.off(PG_FAKE | PG_CLEAN, "ubc_release")
-                uvm.activate(page)
+                uvm.activate_locked(page, "ubc_release")
+            uvm.pageqlock.enter("ubc_release")
             uvm.unbusy(pgs, "ubc_release")
             uvm.pageqlock.exit("ubc_release")
             vp.interlock.exit("ubc_release")
+            if error:
+                return error
             offset += count
             data = data[count:]
         return 0
+
+    def _fill(self, pages: list[Page], data: bytes) -> None:
+        """Copies into pages that the caller keeps BUSY."""
+        kernel = self._kernel
+        size, machine = kernel.page_size, kernel.machine
+        unit = kernel.config.copy_unit or size
+        for start in range(0, len(data), unit):
+            page, at = pages[start // size], start % size
+            piece = data[start : start + unit]
+            said: dict[str, object] = {"page": page, "offset": at, "length": unit}
+            with machine.service("page_store", "ubc_uiomove", **said) as told:
+                page.data[at : at + unit] = piece
+                if machine.hook is not None:
+                    told["data"] = machine.contents(piece)
 
     def forget(self, vp: Vnode) -> None:
         """Gives up the windows of a vnode that nobody uses any more."""
@@ -126,7 +154,7 @@ class Ubc:
             data = window.pmap.load(offset // size, offset % size, count, "ubc_uiomove")
             if data is not None:
                 return 0, data
-            error = self._fault(window, offset, PROT_READ)
+            error = self._fault(window, offset, PROT_READ, 0, 0)
             if error:
                 return error, b""
 
@@ -159,32 +187,51 @@ class Ubc:
             self._kernel.machine.wakeup(self, "ubc_release")
         self._lock.exit("ubc_release")
 
-    def _fault(self, window: _Window, offset: int, access: int) -> int:
-        """ubc_fault: maps the page of ``offset`` and what follows it in the window."""
-        kernel, vp, uvm = self._kernel, window.vp, self._kernel.uvm
+    def _fault(self, window: _Window, offset: int, access: int, low: int, high: int) -> int:
+        """ubc_fault: maps the page of ``offset`` and what follows it in the window.
+
+        ``low`` and ``high``: the bytes of a write that this is part of.
+        """
+        kernel, vp = self._kernel, window.vp
         size = kernel.page_size
         start = offset - offset % size
-        pgs: list[Slot] = [None] * ((window.start + self.size - start) // size)
         flags = PGO_SYNCIO | PGO_NOBLOCKALLOC | PGO_NOTIMESTAMP
         if access == PROT_WRITE:
             flags |= PGO_PASTEOF
-            inside = kernel.round_page(kernel.fs.gop_size(vp.v_writesize.get("ubc_fault")))
-            pgs = pgs[: max(1, (inside - start) // size)]
+        end = kernel.round_page(max(vp.v_size.get("ubc_fault"), high))
+        count = (min(window.start + self.size, end) - start) // size
+        pgs: list[Slot] = [None] * max(1, count)
         vp.interlock.enter("ubc_fault")
         error = get_with_readahead(vp, start, pgs, len(pgs), 0, access, flags)
         if error:
             return errno.EFAULT if error == errno.EINVAL else error
-        vp.interlock.enter("ubc_fault")
-        uvm.pageqlock.enter("ubc_fault")
         for index, page in enumerate(pgs):
             if isinstance(page, Page):
-                # The writer has seen to blocks for what it writes: RDONLY does not bind it.
-                mine = access == PROT_WRITE and index == 0
-                rdonly = not mine and page.flags.get("ubc_fault") & PG_RDONLY
-                writable = not rdonly and not vp.needs_writefault("ubc_fault")
-                window.pmap.enter(start // size + index, page, writable, "ubc_fault")
-                uvm.activate(page)
-        uvm.unbusy(pgs, "ubc_fault")
-        uvm.pageqlock.exit("ubc_fault")
-        vp.interlock.exit("ubc_fault")
+                self._map(window, start // size + index, page, low, high)
         return 0
+
+    def _map(self, window: _Window, number: int, page: Page, low: int, high: int) -> None:
+        """Maps one page and lets it go.
+
+        The writer has seen to blocks for what it writes: RDONLY does not bind it there.
+        """
+        kernel, vp, uvm = self._kernel, window.vp, self._kernel.uvm
+        machine, at = kernel.machine, "ubc_fault"
+        vp.interlock.enter(at)
+        if page.flags.get(at) & PG_WANTED:
+            machine.wakeup(page, at)
+        machine.kassert(not page.flags.get(at) & PG_FAKE, at, page.describe())
+        if page.flags.get(at) & PG_RELEASED:
+            uvm.pageqlock.enter(at)
+            uvm.pagefree(page, at)
+            uvm.pageqlock.exit(at)
+        else:
+            rdonly = bool(page.flags.get(at) & PG_RDONLY)
+            if page.offset < high and low < page.offset + kernel.page_size:
+                rdonly = False
+            rdonly = rdonly or vp.needs_writefault(at)
+            window.pmap.enter(number, page, not rdonly, at)
+            uvm.activate_locked(page, at)
+            page.owner = None
+            page.flags.off(PG_BUSY | PG_WANTED, at)
+        vp.interlock.exit(at)

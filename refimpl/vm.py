@@ -10,7 +10,6 @@ from .hook import At
 from .pages import (
     PG_BUSY,
     PG_CLEAN,
-    PG_FAKE,
     PG_RDONLY,
     PG_RELEASED,
     PG_WANTED,
@@ -24,8 +23,6 @@ from .sync import READER, RwLock
 if TYPE_CHECKING:
     from .vnode import Vnode
 
-_BACK, _AHEAD = 3, 4  # neighbours that a fault maps as well
-
 
 def get_with_readahead(
     vp: Vnode,
@@ -38,7 +35,7 @@ def get_with_readahead(
 ) -> int:
     """uvn_get: getpages, after reading ahead for who reads one page after the other."""
     kernel = vp.mnt
-    if not flags & PGO_LOCKED and access == PROT_READ:
+    if kernel.config.readahead and access == PROT_READ:
         vp.interlock.exit("uvn_get")
         sequential = offset == vp.ra_next
         vp.ra_next = offset + (count << kernel.page_shift)
@@ -68,7 +65,15 @@ class VmMap:
     go to pages of its own.
     """
 
-    def __init__(self, vp: Vnode, start: int, length: int, prot: int, private: bool) -> None:
+    def __init__(
+        self,
+        vp: Vnode,
+        start: int,
+        length: int,
+        prot: int,
+        private: bool,
+        name: str = "",
+    ) -> None:
         kernel = vp.mnt
         self.vp = vp
         self.start = start
@@ -77,7 +82,9 @@ class VmMap:
         self.private = private
         self.lock = RwLock(kernel.machine, f"map of {vp}")
         self._anons: dict[int, bytearray] = {}
-        self._pmap = Pmap(kernel.pmaps)
+        self.back = kernel.config.fault_back
+        self.ahead = kernel.config.fault_ahead
+        self.pmap = Pmap(kernel.pmaps, name or f"map of {vp}")
         self._shift = kernel.page_shift
         self._size = kernel.page_size
 
@@ -90,7 +97,7 @@ class VmMap:
                 if anon is not None:
                     data: bytes | None = bytes(anon[start:stop])
                 else:
-                    data = self._pmap.load(number, start, stop - start, at)
+                    data = self.pmap.load(number, start, stop - start, at)
                 if data is not None:
                     break
                 error = self.fault(number, PROT_READ)
@@ -111,20 +118,20 @@ class VmMap:
                 if error:
                     return error
                 continue
-            while not self._pmap.store(number, start, piece, at):
+            while not self.pmap.store(number, start, piece, at):
                 error = self.fault(number, PROT_WRITE)
                 if error:
                     return error
         return 0
 
-    def fault(self, number: int, access: int) -> int:
+    def fault(self, number: int, access: int, wire: bool = False) -> int:
         """Maps page ``number`` of the file for ``access``; an errno."""
         if not self.prot & access:
             return errno.EFAULT
         self.lock.enter(READER, "uvm_fault")
-        error = self._fast(number, access)
+        error = self._fast(number, access, wire)
         if error is None:
-            error = self._slow(number, access)
+            error = self._slow(number, access, wire)
         self.lock.exit("uvm_fault")
         return error
 
@@ -133,22 +140,29 @@ class VmMap:
         kernel = self.vp.mnt
         for number, _start, _stop in self._pieces(offset, length):
             if on:
-                error = self.fault(number, self.prot & PROT_WRITE or PROT_READ)
+                error = self.fault(number, self.prot & PROT_WRITE or PROT_READ, wire=True)
                 if error:
                     return error
-            self.vp.interlock.enter("mlock")
+                continue
+            self.vp.interlock.enter("munlock")
             page = kernel.uvm.lookup(self.vp.uobj, number << self._shift)
-            if page is not None:
-                kernel.uvm.pageqlock.enter("mlock")
-                if on:
-                    page.wire_count += 1
-                    kernel.uvm.dequeue(page)
-                elif page.wire_count:
-                    page.wire_count -= 1
-                    kernel.uvm.enqueue(page)
-                kernel.uvm.pageqlock.exit("mlock")
-            self.vp.interlock.exit("mlock")
+            if page is not None and page.wire_count:
+                page.wire_count -= 1
+                kernel.uvm.enqueue_locked(page, "munlock")
+            self.vp.interlock.exit("munlock")
         return 0
+
+    def around(self, back: int, ahead: int, shadow: int = 0, offset: int = 0) -> None:
+        """How many neighbours a fault maps as well.
+
+        Bit k of ``shadow``: at ``back`` pages before ``offset``, plus k, a private page is in the
+        way.
+        """
+        self.back, self.ahead = back, ahead
+        first = (self.start + offset >> self._shift) - back
+        for bit in range(back + 1 + ahead):
+            if shadow >> bit & 1:
+                self._anons[first + bit] = bytearray(self._size)
 
     def sync(self, offset: int, length: int, wait: bool = True, invalidate: bool = False) -> int:
         """msync; an errno."""
@@ -165,7 +179,7 @@ class VmMap:
         readahead(self.vp, lo, hi - lo >> self._shift)
 
     def unmap(self) -> None:
-        self._pmap.remove()
+        self.pmap.remove()
 
     def _put(self, lo: int, hi: int, flags: int) -> int:
         if lo >= hi:
@@ -207,38 +221,34 @@ class VmMap:
 
     # The two ways of a fault.
 
-    def _fast(self, number: int, access: int) -> int | None:
+    def _fast(self, number: int, access: int, wire: bool) -> int | None:
         """What is in memory, neighbours included; None if the page itself is not."""
         vp = self.vp
-        first = max(self.start >> self._shift, number - _BACK)
-        last = min(self.start + self.length - 1 >> self._shift, number + _AHEAD)
+        first = max(self.start >> self._shift, number - self.back)
+        last = min(self.start + self.length - 1 >> self._shift, number + self.ahead)
         pgs: list[Slot] = [
             PGO_DONTCARE if one in self._anons else None for one in range(first, last + 1)
         ]
         centre = number - first
         vp.interlock.enter("uvm_fault")
         vp.getpages(first << self._shift, pgs, len(pgs), centre, access, PGO_LOCKED)
-        found = pgs[centre]
-        uvm = vp.mnt.uvm
         for index, page in enumerate(pgs):
-            if not isinstance(page, Page):
-                continue
-            uvm.pageqlock.enter("uvm_fault")
-            if page is found:
-                uvm.activate(page)
-            else:
-                uvm.enqueue(page)
-            uvm.unbusy([page], "uvm_fault")
-            uvm.pageqlock.exit("uvm_fault")
-            self._enter(first + index, page)
+            if index != centre and isinstance(page, Page):
+                self._map_neighbour(first + index, page)
+        found = pgs[centre]
+        if not isinstance(found, Page):
+            return None
+        self._map_page(number, found, access, wire)
         vp.interlock.exit("uvm_fault")
-        return 0 if isinstance(found, Page) else None
+        return 0
 
-    def _slow(self, number: int, access: int) -> int:
-        """The page from getpages; whoever comes back finds it mapped, or faults again."""
+    def _slow(self, number: int, access: int, wire: bool) -> int:
+        """The page from getpages; whoever comes back finds it mapped, or faults again.
+
+        The object is locked, and is not on return.
+        """
         vp, uvm = self.vp, self.vp.mnt.uvm
         self.lock.exit("uvm_fault")
-        vp.interlock.enter("uvm_fault")
         pgs: list[Slot] = [None]
         offset = number << self._shift
         error = get_with_readahead(vp, offset, pgs, 1, 0, access, PGO_SYNCIO)
@@ -248,29 +258,46 @@ class VmMap:
         page = pgs[0]
         assert isinstance(page, Page)
         vp.interlock.enter("uvm_fault")
-        uvm.pageqlock.enter("uvm_fault")
-        uvm.activate(page)
-        flags = page.flags.get("uvm_fault")
-        if flags & PG_WANTED:
-            vp.mnt.machine.wakeup(page, "uvm_fault")
-        if flags & PG_RELEASED:
+        uvm.activate_locked(page, "uvm_fault")
+        if page.flags.get("uvm_fault") & PG_RELEASED:
+            if page.flags.get("uvm_fault") & PG_WANTED:
+                vp.mnt.machine.wakeup(page, "uvm_fault")
+            uvm.pageqlock.enter("uvm_fault")
             uvm.pagefree(page, "uvm_fault")
+            uvm.pageqlock.exit("uvm_fault")
         else:
-            self._enter(number, page)
-            page.owner = None
-            page.flags.off(PG_BUSY | PG_FAKE | PG_WANTED, "uvm_fault")
-        uvm.pageqlock.exit("uvm_fault")
+            self._map_page(number, page, access, wire)
         vp.interlock.exit("uvm_fault")
         return 0
 
-    def _enter(self, number: int, page: Page) -> None:
-        flags = page.flags.get("uvm_fault")
-        listed = self.vp.v_iflag.get("uvm_fault") & VI_ONWORKLST
-        self.vp.mnt.machine.kassert(
-            bool(flags & PG_CLEAN or listed), "uvm_fault", f"{page.describe()} is not listed"
+    def _map_neighbour(self, number: int, page: Page) -> None:
+        self.vp.mnt.uvm.enqueue_locked(page, "uvm_fault")
+        rdonly = bool(page.flags.get("uvm_fault") & PG_RDONLY)
+        rdonly = rdonly or self.vp.needs_writefault("uvm_fault")
+        self._enter(number, page, rdonly)
+        page.owner = None
+        page.flags.off(PG_BUSY, "uvm_fault")
+
+    def _map_page(self, number: int, page: Page, access: int, wire: bool) -> None:
+        """The page that was asked for: map it, and let it go."""
+        vp = self.vp
+        machine = vp.mnt.machine
+        if not page.flags.get("uvm_fault") & PG_CLEAN:
+            listed = bool(vp.v_iflag.get("uvm_fault") & VI_ONWORKLST)
+            machine.kassert(listed, "uvm_fault", f"{page.describe()} is not listed")
+        rdonly = bool(page.flags.get("uvm_fault") & PG_RDONLY)
+        machine.kassert(
+            not (rdonly and access == PROT_WRITE), "uvm_fault", f"{page.describe()} for a store"
         )
-        rdonly = flags & PG_RDONLY
+        self._enter(number, page, rdonly or vp.needs_writefault("uvm_fault"))
+        if wire:
+            page.wire_count += 1
+            vp.mnt.uvm.dequeue(page, "uvm_fault")
+        if page.flags.get("uvm_fault") & PG_WANTED:
+            machine.wakeup(page, "uvm_fault")
+        page.owner = None
+        page.flags.off(PG_BUSY | PG_WANTED, "uvm_fault")
+
+    def _enter(self, number: int, page: Page, rdonly: bool) -> None:
         writable = bool(self.prot & PROT_WRITE) and not rdonly and not self.private
-        if writable:
-            writable = not self.vp.needs_writefault("uvm_fault")
-        self._pmap.enter(number, page, writable, "uvm_fault")
+        self.pmap.enter(number, page, writable, "uvm_fault")

@@ -9,7 +9,7 @@ from .genfs.flags import VI_ONWORKLST, VI_WRMAP, VI_WRMAPDIRTY
 from .genfs.putpages import putpages
 from .hook import At
 from .pages import Slot, Uobject
-from .sync import Chan, Machine, Mutex, RwLock, Word
+from .sync import Chan, Machine, RwLock, Word
 
 if TYPE_CHECKING:
     from .image import Dinode
@@ -37,7 +37,8 @@ class Vnode:
         self.v_vflag = Word(machine, name, "v_vflag")
         self.v_cv = Chan(f"output of {name}")
         self.v_usecount = 0  # under the kernel's lock of vnodes
-        self.dirtyblkhd = False  # the map of blocks has changes that are not written
+        self.i_size = Word(machine, name, "i_size", inode.size)  # as the inode in memory has it
+        self.dirtyblkhd = Word(machine, name, "dirtyblk")  # the map of blocks is to be written
         self.inode_dirty = False  # size, name or times have
         self.ra_next = -1  # where a sequential reader would go on
         self.mtime = self.atime = time.time()
@@ -71,10 +72,17 @@ class Vnode:
 
     def vwakeup(self, at: At) -> None:
         """A write ended; the interlock is held."""
-        left = self.v_numoutput.add(-1, at)
-        self.mnt.machine.kassert(left >= 0, at, f"v_numoutput of {self}")
+        with self.mnt.machine.service("vwakeup", at, vp=self) as said:
+            self.output_done()
+            said["left"] = self.v_numoutput.value
+
+    def output_done(self) -> None:
+        """As `vwakeup`, inside a service."""
+        self.v_numoutput.value -= 1
+        left = self.v_numoutput.value
+        self.mnt.machine.kassert(left >= 0, "vwakeup", f"v_numoutput of {self}")
         if left == 0:
-            self.mnt.machine.wakeup(self.v_cv, at)
+            self.mnt.machine.wake(self.v_cv)
 
     def wait_output(self, at: At) -> None:
         """Waits until no write is outstanding; the interlock is held."""
@@ -84,8 +92,9 @@ class Vnode:
 
     def needs_writefault(self, at: At) -> bool:
         """Whether a store through a mapping must be announced by a fault first."""
-        iflag = self.v_iflag.get(at)
-        return not iflag & VI_ONWORKLST or iflag & (VI_WRMAP | VI_WRMAPDIRTY) == VI_WRMAP
+        if not self.v_iflag.get(at) & VI_ONWORKLST:
+            return True
+        return self.v_iflag.get(at) & (VI_WRMAP | VI_WRMAPDIRTY) == VI_WRMAP
 
 
 class Worklist:
@@ -94,35 +103,31 @@ class Worklist:
     def __init__(self, machine: Machine, delay: float) -> None:
         self._machine = machine
         self._delay = delay
-        self._lock = Mutex(machine, "syncer_data_lock")
         self._due: dict[Vnode, float] = {}
 
     def add(self, vp: Vnode, at: At) -> None:
         """Lists ``vp``; its interlock is held."""
-        self._lock.enter(at)
-        vp.v_iflag.on(VI_ONWORKLST, at)
-        self._due[vp] = time.monotonic() + self._delay
-        self._machine.step("worklist", at, vp=vp, on=True)
-        self._lock.exit(at)
+        with self._machine.service("worklist", at, vp=vp, on=True):
+            vp.v_iflag.value |= VI_ONWORKLST
+            self._due[vp] = self._machine.now() + self._delay
 
     def remove(self, vp: Vnode, at: At) -> None:
         """Takes ``vp`` off the list if it is on it; its interlock is held."""
-        self._lock.enter(at)
-        vp.v_iflag.off(VI_ONWORKLST, at)
+        with self._machine.service("worklist", at, vp=vp, on=False):
+            self.drop(vp)
+
+    def drop(self, vp: Vnode) -> None:
+        """As `remove`, inside a service."""
+        vp.v_iflag.value &= ~VI_ONWORKLST
         self._due.pop(vp, None)
-        self._machine.step("worklist", at, vp=vp, on=False)
-        self._lock.exit(at)
 
     def due(self, now: float) -> list[Vnode]:
         """The vnodes whose time has come."""
-        self._lock.enter("syncer")
-        vnodes = [vp for vp, when in self._due.items() if when <= now]
-        self._lock.exit("syncer")
-        return vnodes
+        with self._machine.guard:
+            return [vp for vp, when in self._due.items() if when <= now]
 
     def later(self, vp: Vnode, now: float) -> None:
         """Puts ``vp`` off, if it is still listed."""
-        self._lock.enter("syncer")
-        if vp in self._due:
-            self._due[vp] = now + self._delay
-        self._lock.exit("syncer")
+        with self._machine.guard:
+            if vp in self._due:
+                self._due[vp] = now + self._delay

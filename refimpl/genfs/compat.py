@@ -78,7 +78,7 @@ def compat_getpages(
             page.flags.on(PG_RELEASED, 1492)
         else:
             kernel.pmaps.clear_modify(page, 1494)
-            uvm.activate(page)
+            uvm.activate(page, 1495)
     if error:
         uvm.unbusy(list(pages), 1499)
     uvm.pageqlock.exit(1501)

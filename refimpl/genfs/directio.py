@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from ..buf import B_ASYNC, BC_AGE, Buf, putiobuf
 from ..device import SECTOR
+from ..hook import At
 from .do_io import do_io
 from .flags import PGO_CLEANIT, PGO_FREE, PGO_JOURNALLOCKED, PGO_SYNCIO, VV_MAPPED
 
@@ -27,7 +28,7 @@ class UserMemory:
     def write(self, offset: int, data: bytes) -> None:
         self._view[offset : offset + len(data)] = data
 
-    def zero(self, offset: int, length: int) -> None:
+    def zero(self, offset: int, length: int, at: At) -> None:
         self._view[offset : offset + length] = bytes(length)
 
 

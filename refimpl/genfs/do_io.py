@@ -35,8 +35,8 @@ def do_io(
 ) -> int:
     """Transfers ``length`` bytes at ``off``, cut at the end of storage; returns an errno.
 
-    Without PGO_SYNCIO ``iodone`` is called when all is over, and 0 is returned.  With it,
-    ``iodone`` is called here, after waiting.  Bytes that fall into holes are dropped on
+    Without PGO_SYNCIO the completion thread is told when all is over, and 0 is returned.  With
+    it, ``iodone`` is called here, after waiting.  Bytes that fall into holes are dropped on
     writing and zero on reading.
     """
     kernel = vp.mnt
@@ -54,7 +54,7 @@ def do_io(
     mbp.flags = 0 if write else B_READ
     if is_async:
         mbp.flags |= B_ASYNC
-        mbp.iodone = iodone
+        mbp.iodone = kernel.aiodone.add
     error, skipped = _submit(vp, mbp, off, count, write)
     nestiobuf_done(mbp, skipped, error, 1378)
     if is_async:
@@ -72,11 +72,10 @@ def _within_file(vp: Vnode, off: int, length: int) -> int:
         vp.interlock.enter(1290)
     size = vp.v_size.get(1290)
     writesize = vp.v_writesize.get(1290)
+    kernel.machine.kassert(size <= writesize, 1290, f"{size} <= {writesize}")
+    writesize = vp.v_writesize.get(1291)
     if kernel.fixes.sizes_under_lock:
-        vp.interlock.exit(1290)
-    else:
-        kernel.machine.kassert(size <= writesize, 1290, f"{size} <= {writesize}")
-        writesize = vp.v_writesize.get(1291)
+        vp.interlock.exit(1291)
     inside = kernel.fs.gop_size(writesize) - off
     kernel.machine.kassert(inside != 0, 1303)
     return min(length, inside) if inside > 0 else length  # 1301 compares without sign
@@ -96,7 +95,7 @@ def _submit(vp: Vnode, mbp: Buf, off: int, count: int, write: bool) -> tuple[int
         if blkno == -1:
             if not write:
                 assert mbp.data is not None
-                mbp.data.zero(offset - off, size)  # 1348
+                mbp.data.zero(offset - off, size, 1348)
             skipped += size
         else:
             bp = mbp

@@ -271,8 +271,7 @@ class _Getpages:
         if nfound != self.orignpages:
             return self._not_found(321, self.pgs[ridx : ridx + self.orignpages])
         mine = self._pages(ridx, self.npages)
-        unusable = PG_FAKE | (PG_RDONLY if self.blockalloc else 0)
-        if not any(page.flags.get(336) & unusable for page in mine):
+        if not any(self._unusable(page) for page in mine):
             self._glock_exit(342)
             self.npages += ridx
             return self._out()
@@ -292,6 +291,12 @@ class _Getpages:
             if nfound != self.npages:
                 return self._not_found(388, self.pgs)
         return None
+
+    def _unusable(self, page: Page) -> bool:
+        """336-337: it must be filled, or needs blocks first."""
+        if page.flags.get(336) & PG_FAKE:
+            return True
+        return self.blockalloc and bool(page.flags.get(337) & PG_RDONLY)
 
     def _not_found(self, at: int, pgs: list[Slot]) -> int:
         self._glock_exit(at)
@@ -316,7 +321,7 @@ class _Getpages:
         mbp.flags = B_READ
         if self.is_async:
             mbp.flags |= B_ASYNC
-            mbp.iodone = kernel.aiodone.biodone  # 417
+            mbp.iodone = kernel.aiodone.add  # 417
             self.window.take()
         self._zero_tail(pages, length, total)
         error, started = self._read(pages, mbp, length)
@@ -422,9 +427,7 @@ class _Getpages:
                 return error
         length = self.npages << kernel.page_shift
         if self.fixes.alloc_within_file:
-            self.uobj.vmobjlock.enter(595)
             length = min(length, vp.v_size.get(595) - self.startoffset)
-            self.uobj.vmobjlock.exit(595)
         error = kernel.fs.gop_alloc(vp, self.startoffset, length, 595) if length > 0 else 0
         if kernel.wapbl is not None and not self.has_journal:
             kernel.wapbl.end(598)
@@ -440,21 +443,20 @@ class _Getpages:
     def _give_up(self, pages: list[Page], alloc_error: int) -> None:
         """629-645: an error; pages that were not filled are freed."""
         uvm = self.kernel.uvm
-        if alloc_error and self.fixes.keep_zeroed:
+        keep = alloc_error and self.fixes.keep_zeroed
+        if keep:
             # Some holes may have blocks with old contents now: the zeros must get there.
             self._announce(629)
-            uvm.pageqlock.enter(629)
             for page in pages:
-                flags = page.flags.get(629)
-                if flags & (PG_FAKE | PG_RDONLY):
-                    page.flags.set(flags & ~(PG_FAKE | PG_CLEAN) | PG_RDONLY, 629)
-                    self.kernel.pmaps.clear_modify(page, 629)
-                    uvm.enqueue(page)
-            uvm.pageqlock.exit(629)
+                page.flags.off(PG_FAKE | PG_CLEAN, 629)
+                page.flags.on(PG_RDONLY, 629)
         for page in pages:
             if page.flags.get(636) & PG_FAKE:
                 page.flags.on(PG_RELEASED, 637)
         uvm.pageqlock.enter(640)
+        if keep:
+            for page in pages:
+                uvm.enqueue(page, 640)
         uvm.unbusy(list(pages), 641)
         uvm.pageqlock.exit(642)
         self.uobj.vmobjlock.exit(643)
@@ -486,18 +488,17 @@ class _Getpages:
     def _let_go(self, page: Page) -> None:
         """664-681."""
         kernel, uvm = self.kernel, self.kernel.uvm
-        flags = page.flags.get(667)
-        if flags & PG_WANTED:
+        if page.flags.get(667) & PG_WANTED:
             kernel.machine.wakeup(page, 668)
-        if flags & PG_FAKE:
+        if page.flags.get(670) & PG_FAKE:
             kernel.machine.kassert(self.overwrite, 671)
             uvm.zero(page, 672)
-        if flags & PG_RELEASED:
+        if page.flags.get(674) & PG_RELEASED:
             uvm.pagefree(page, 675)
             return
-        uvm.enqueue(page)
-        page.flags.off(PG_WANTED | PG_BUSY | PG_FAKE, 679)
+        uvm.enqueue(page, 678)
         page.owner = None
+        page.flags.off(PG_WANTED | PG_BUSY | PG_FAKE, 679)
 
     def _glock_exit(self, at: int) -> None:
         if not self.flags & PGO_GLOCKHELD:

@@ -90,12 +90,12 @@ class _Putpages:
     def run(self) -> int:
         while True:  # 798, retry
             self.flags = self.origflags
-            iflag = self.vp.v_iflag.get(801)
-            self.machine.kassert(bool(iflag & VI_ONWORKLST) or not iflag & VI_WRMAPDIRTY, 801)
+            self._check_listed()
             if self.uobj.npages.get(803) == 0:
-                self._clean_list(804)
-                self.slock.exit(814)
+                if self.vp.v_iflag.get(804) & VI_ONWORKLST:
+                    self._unlist(805)
                 self._end(810)
+                self.slock.exit(814)
                 return 0
             if not self.has_trans and self.flags & PGO_CLEANIT:
                 self.slock.exit(823)
@@ -137,13 +137,18 @@ class _Putpages:
                 self.journal.end(at + 1)
             self.kernel.fstrans.done(at + 3)
 
-    def _clean_list(self, at: int) -> None:
-        """804-807 and 1183-1185: nothing is dirty, the syncer need not come."""
+    def _check_listed(self) -> None:
+        """801-802."""
+        iflag = self.vp.v_iflag
+        listed = iflag.get(801) & VI_ONWORKLST or not iflag.get(802) & VI_WRMAPDIRTY
+        self.machine.kassert(bool(listed), 801)
+
+    def _unlist(self, at: int) -> None:
+        """805-807 and 1183-1185: nothing is dirty, the syncer need not come."""
         vp = self.vp
-        if vp.v_iflag.get(at) & VI_ONWORKLST:
-            vp.v_iflag.off(VI_WRMAPDIRTY, at + 1)
-            if not vp.dirtyblkhd:
-                self.kernel.worklist.remove(vp, at + 3)
+        vp.v_iflag.off(VI_WRMAPDIRTY, at)
+        if not vp.dirtyblkhd.get(at + 1):
+            self.kernel.worklist.remove(vp, at + 2)
 
     # 842-1198: one round.
 
@@ -198,6 +203,7 @@ class _Putpages:
         else:
             entry = self._lookup()
         while self.by_list or self.off < self.endoff:
+            self._check_entry(entry)
             if self.by_list and entry is self.endmp:
                 break
             if self._uninteresting(entry):
@@ -226,24 +232,39 @@ class _Putpages:
             and vp.v_iflag.get(1172) & VI_ONWORKLST
         ):
             self._debug_check()
-            self._clean_list(1182)
+            self._unlist(1183)
 
     def _lookup(self) -> Entry | None:
         if self.off >= self.endoff:
             return None
         return self.kernel.uvm.lookup(self.uobj, self.off)
 
+    def _check_entry(self, entry: Entry | None) -> None:
+        """897-900."""
+        if entry is None or not isinstance(entry, Page):
+            return
+        self.machine.kassert(entry.uobject is self.uobj, 897)
+        flags = entry.flags
+        sane = not flags.get(898) & _DOOMED or flags.get(899) & PG_BUSY
+        self.machine.kassert(bool(sane), 898, entry.describe())
+
     def _uninteresting(self, entry: Entry | None) -> bool:
-        """897-923: outside the range, absent, or somebody else frees it."""
+        """901-923: outside the range, absent, or somebody else frees it."""
         if entry is None:
             return True
-        self.machine.kassert(entry.uobject is self.uobj, 897)
-        flags = entry.flags.get(898)
-        self.machine.kassert(not flags & _DOOMED or bool(flags & PG_BUSY), 898)
-        if flags & _DOOMED:
-            self.wasclean = False  # 908, 916
-            return True
-        return not self.startoff <= entry.offset < self.endoff
+        if not isinstance(entry, Page):
+            return True  # another scan's marker
+        if not self.by_list:
+            doomed = bool(entry.flags.get(914) & _DOOMED)
+            if doomed:
+                self.wasclean = False  # 916
+            return doomed
+        inside = self.startoff <= entry.offset < self.endoff
+        if inside and not entry.flags.get(905) & _DOOMED:
+            return False
+        if entry.flags.get(907) & _DOOMED:
+            self.wasclean = False  # 908
+        return True
 
     def _skip(self, entry: Entry | None) -> Entry | None:
         if self.by_list:
@@ -254,29 +275,28 @@ class _Putpages:
 
     def _wait(self, page: Page) -> tuple[bool, Entry | None]:
         """930-971: (whether to go round the loop again, from where); None ends a list scan."""
-        busy = bool(page.flags.get(932) & PG_BUSY)
-        yields = self.lwp.should_yield and not self.pagedaemon
-        if not busy and not yields:
+        if self.fixes.no_sleep and page.flags.get(930) & PG_BUSY:
+            if not self.origflags & (PGO_CLEANIT | PGO_SYNCIO):
+                return True, self._skip(page)
+        yields = self.kernel.should_yield(930) and not self.pagedaemon
+        if not page.flags.get(932) & PG_BUSY and not yields:
             return False, page
-        if busy and self.flags & PGO_BUSYFAIL:
+        if self.flags & PGO_BUSYFAIL and page.flags.get(934) & PG_BUSY:
             self.error = errno.EDEADLK
             if self.busypg is not None:
                 self.busypg.append(page)
             return self._stop_waiting()
         if self.pagedaemon:
             return self._stop_waiting()
-        if busy and self.fixes.no_sleep and not self.flags & (PGO_CLEANIT | PGO_SYNCIO):
-            return True, self._skip(page)
         if self.by_list:
             self.uobj.memq.insert_before(page, self.curmp)
             self.machine.step("list", 949, op="insert curmp")
-        if busy:
-            self.kernel.uvm.wait_busy(page, self.uobj, 959)
-        else:
-            self.lwp.should_yield = False
+        if yields:
             self.slock.exit(954)
             self.machine.yield_cpu()
             self.slock.enter(956)
+        else:
+            self.kernel.uvm.wait_busy(page, self.uobj, 959)
         if self.fixes.rescan_after_sleep:
             self.cleanall = False
         if not self.by_list:
@@ -312,6 +332,8 @@ class _Putpages:
                 self.kernel.pmaps.clear_modify(page, 1005) or not page.flags.get(1006) & PG_CLEAN
             )
             page.flags.on(PG_CLEAN, 1007)
+        if needs_clean and self.kernel.config.debug:
+            self.machine.kassert(bool(self.vp.v_iflag.get(1020) & VI_ONWORKLST), 1020)
         pgs, nback = self._cluster(page) if needs_clean else ([page], 0)
         entry, nextpg = self._free_or_deactivate(page, pgs)
         if needs_clean:
@@ -359,14 +381,14 @@ class _Putpages:
             if not self.startoff <= one.offset < self.endoff:
                 continue
             if self.flags & PGO_DEACTIVATE and one.wire_count == 0:
-                uvm.deactivate(one)
+                uvm.deactivate(one, 1082)
             elif self.flags & PGO_FREE:
                 self.kernel.pmaps.page_protect(one, PROT_NONE, 1084)
                 if one.flags.get(1085) & PG_BUSY:
                     one.flags.on(PG_PAGEOUT if self.pagedaemon else PG_RELEASED, 1086)
                     if self.pagedaemon:
-                        uvm.pageout_start(1)
-                        uvm.dequeue(one)
+                        uvm.pageout(1, 1088)
+                        uvm.dequeue(one, 1089)
                 else:
                     nextpg = one.next  # 1099
                     uvm.pagefree(one, 1100)
@@ -394,9 +416,12 @@ class _Putpages:
         """1173-1182."""
         if not self.kernel.config.debug:
             return
+        messages = self.machine.messages
         for entry in self.uobj.memq:
             if isinstance(entry, Page):
-                if not entry.flags.get(1175) & PG_CLEAN or entry.modified:
-                    self.machine.panic(f"{entry} is dirty at genfs_io.c:1174")
+                if not entry.flags.get(1175) & PG_CLEAN:
+                    messages.append(f"genfs_do_putpages: {entry}: !CLEAN")
+                if self.kernel.pmaps.is_modified(entry, 1178):
+                    messages.append(f"genfs_do_putpages: {entry}: modified")
             elif not self.fixes.debug_skips_markers:
                 self.machine.panic("a marker is asked for its modified bit at genfs_io.c:1178")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,8 @@ import pytest
 
 import genfscheck.refimpl
 from genfscheck.refimpl import KINDS, Event, Jitter
+from genfscheck.refimpl.genfs.flags import VI_ONWORKLST
+from genfscheck.refimpl.pages import PG_BUSY, PG_CLEAN, PG_FAKE, PG_WANTED
 
 from .support import formatted, mounted, together
 from .test_stress import SIZE, Writer, grower
@@ -27,7 +29,8 @@ class Replay:
         self.readers: dict[object, list[str]] = defaultdict(list)
         self.words: dict[tuple[object, object], object] = {}
         self.where: dict[object, tuple[object, object]] = {}
-        self.kva = 0
+        self.waiting: dict[tuple[object, str], object] = {}
+        self.handed: dict[tuple[object, str], object] = {}
 
     def follow(self, events: Iterable[Event]) -> None:
         for number, event in enumerate(events):
@@ -54,6 +57,9 @@ class Replay:
 
     def on_rw_enter(self, event: Event) -> bool:
         lock = event.values["lock"]
+        if self.handed.get((lock, event.thread)) == event.values["mode"]:
+            del self.handed[lock, event.thread]
+            return True  # it has been the thread's since another released it
         if event.values["mode"] == "writer":
             free = lock not in self.writers and not self.readers[lock]
             self.writers[lock] = event.thread
@@ -68,11 +74,23 @@ class Replay:
         lock = event.values["lock"]
         if self.writers.get(lock) == event.thread:
             del self.writers[lock]
-            return True
-        if event.thread not in self.readers[lock]:
+        elif event.thread in self.readers[lock]:
+            self.readers[lock].remove(event.thread)
+        else:
             return False
-        self.readers[lock].remove(event.thread)
-        return True
+        for other in filter(None, str(event.values["to"]).split(",")):
+            mode = self.waiting.pop((lock, other), None)
+            if mode is None:
+                return False
+            self.handed[lock, other] = mode
+            if mode == "writer":
+                self.writers[lock] = other
+            else:
+                self.readers[lock].append(other)
+        return lock not in self.writers or not self.readers[lock]
+
+    def on_rw_wait(self, event: Event) -> None:
+        self.waiting[event.values["lock"], event.thread] = event.values["mode"]
 
     def on_store(self, event: Event) -> None:
         self.words[event.values["of"], event.values["field"]] = event.values["value"]
@@ -81,14 +99,56 @@ class Replay:
         key = event.values["of"], event.values["field"]
         return self.words.setdefault(key, event.values["value"]) == event.values["value"]
 
+    def change(self, of: object, field: str, change: Callable[[int], int]) -> None:
+        """A service changed a word, if its value is known."""
+        value = self.words.get((of, field))
+        if isinstance(value, int):
+            self.words[of, field] = change(value)
+
     def on_page_insert(self, event: Event) -> bool:
-        place = event.values["uobj"], event.values["offset"]
-        fresh = event.values["page"] not in self.where and place not in self.where.values()
-        self.where[event.values["page"]] = place
+        page, place = event.values["page"], (event.values["uobj"], event.values["offset"])
+        if page is None:
+            return True
+        fresh = page not in self.where and place not in self.where.values()
+        self.where[page] = place
+        self.words[page, "flags"] = PG_BUSY | PG_FAKE | PG_CLEAN
+        self.change(place[0], "uo_npages", lambda count: count + 1)
         return fresh
 
     def on_page_free(self, event: Event) -> bool:
-        return self.where.pop(event.values["page"], None) is not None
+        return self.free(event.values["page"])
+
+    def free(self, page: object) -> bool:
+        place = self.where.pop(page, None)
+        self.words[page, "flags"] = 0
+        if place is not None:
+            self.change(place[0], "uo_npages", lambda count: count - 1)
+        return place is not None
+
+    def on_unbusy(self, event: Event) -> bool:
+        freed = set(filter(None, str(event.values["freed"]).split(",")))
+        for page in filter(None, str(event.values["pages"]).split(",")):
+            self.change(page, "flags", lambda flags: flags & ~(PG_BUSY | PG_WANTED))
+        return all([self.free(page) for page in freed])
+
+    def on_worklist(self, event: Event) -> None:
+        on = bool(event.values["on"])
+        self.change(
+            event.values["vp"],
+            "v_iflag",
+            lambda flag: flag | VI_ONWORKLST if on else flag & ~VI_ONWORKLST,
+        )
+
+    def on_vwakeup(self, event: Event) -> bool:
+        self.change(event.values["vp"], "v_numoutput", lambda count: count - 1)
+        key = event.values["vp"], "v_numoutput"
+        return self.words.setdefault(key, event.values["left"]) == event.values["left"]
+
+    def output(self, _event: Event) -> None:
+        for key in [key for key in self.words if key[1] == "v_numoutput"]:
+            del self.words[key]
+
+    on_biodone = on_nestiobuf_setup = on_nestiobuf_done = output
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +193,7 @@ def test_every_kind_that_is_announced_is_described(events: list[Event]) -> None:
     called = set()
     for source in folder.rglob("*.py"):
         text = source.read_text()
-        called |= set(re.findall(r'\.(?:step|turn|noted)\(\s*"(\w+)"', text))
+        called |= set(re.findall(r'\.(?:step|turn|noted|service)\(\s*"(\w+)"', text))
         called |= set(re.findall(r'hook\.before\(\w+, "(\w+)"', text))
     assert called == set(KINDS)
     assert {event.kind for event in events} <= set(KINDS)
