@@ -1,0 +1,223 @@
+"""What the threads of a world run: the scenario's calls, in the reference implementation.
+
+Wherever it has a caller of its own (`ops`, `vm`, `ubc`, `mount`), that is what runs.
+The world's own are those that name a single page or pass flags directly: the syncer's visit of
+one vnode, the page daemon's look at one page, and putpages as anything may call it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .. import ops
+from ..genfs import flags as genfs_flags
+from ..genfs.compat import null_putpages
+from ..genfs.flags import PGO_CLEANIT, PGO_FREE, PGO_SYNCIO, VI_ONWORKLST
+from ..pages import PG_BUSY
+from ..sync import WRITER
+from ..vm import VmMap, readahead
+from .world import FIRST_STORE, UNIT, Unsupported, World, pattern
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a program: the actor's name and its arguments, in units."""
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+Program = Sequence[Call]
+
+
+def run(world: World, program: Program) -> None:
+    """Makes the calls, one after the other."""
+    machine = world.fs.kernel.machine
+    for call in program:
+        caller = CALLERS.get(call.name)
+        if caller is None:
+            raise Unsupported(f"there is no caller {call.name!r}")
+        machine.step("call", call.name, op=call.name, vp=world.vp)
+        caller(world, **{key: value for key, value in call.arguments.items() if key != "vp"})
+        machine.step("return", call.name, op=call.name, vp=world.vp)
+
+
+def _flags(names: object) -> int:
+    """PGO flags by their names."""
+    if isinstance(names, str):
+        names = [names]
+    assert isinstance(names, list | tuple)
+    return sum(int(getattr(genfs_flags, f"PGO_{name}")) for name in names)
+
+
+def _around(view: VmMap, behind: int, ahead: int, shadow: int, unit: int) -> None:
+    """The neighbours that a fault looks at, and which of them an anon shadows."""
+    view.back, view.ahead = behind, ahead
+    first = unit * UNIT // view.vp.mnt.page_size - behind
+    for slot in range(behind + 1 + ahead):
+        if shadow >> slot & 1:
+            view._anons[first + slot] = bytearray(view.vp.mnt.page_size)
+
+
+def _mapped_load(
+    world: World, unit: int, entry: str, mapping: int = 0, behind: int = 0, ahead: int = 0,
+    shadow: int = 0, readahead: int = 0,
+) -> None:  # fmt: skip
+    if readahead:
+        raise Unsupported("a fault that reads ahead")
+    view = world.mapping(mapping, entry == "WRITE")
+    _around(view, behind, ahead, shadow, unit)
+    view.load(unit * UNIT, UNIT)
+
+
+def _mapped_store(
+    world: World, unit: int, store: int, mapping: int = 0, behind: int = 0, ahead: int = 0,
+    shadow: int = 0,
+) -> None:  # fmt: skip
+    view = world.mapping(mapping)
+    _around(view, behind, ahead, shadow, unit)
+    view.store(unit * UNIT, pattern(FIRST_STORE + store))
+
+
+def _mlock(world: World, unit: int, entry: str, mapping: int = 0) -> None:
+    world.mapping(mapping, entry == "WRITE").wire(unit * UNIT, UNIT, on=True)
+
+
+def _read(world: World, off: int, length: int, window: int, ahead: int = 0) -> None:
+    if ahead:
+        raise Unsupported("a read that reads ahead")
+    ops.read(world.vp, off * UNIT, memoryview(bytearray(length * UNIT)))
+
+
+def _write(
+    world: World, off: int, length: int, store: int, window: int, sync: bool = False,
+    crossing: int = 0, slot: int = 0, may_fail: bool = False,
+) -> None:  # fmt: skip
+    data = pattern(FIRST_STORE + store) * length
+    ops.write(world.vp, off * UNIT, memoryview(data), sync=sync)
+
+
+def _truncate(world: World, length: int, window: int = 0) -> None:
+    ops.truncate(world.vp, length * UNIT)
+
+
+def _fsync(world: World, slot: int = 0) -> None:
+    ops.fsync(world.vp)
+
+
+def _fsync_range(world: World, low: int, high: int, slot: int = 0) -> None:
+    ops.fsync(world.vp, low * UNIT, high * UNIT)
+
+
+def _msync(
+    world: World, low: int, high: int, sync: bool = True, invalidate: bool = False, slot: int = 0
+) -> None:
+    if low < high:
+        world.mapping(0).sync(low * UNIT, (high - low) * UNIT, sync, invalidate)
+    else:  # the whole file from there on, as no mapping's range says it
+        flags = PGO_CLEANIT | (PGO_SYNCIO if sync else 0) | (PGO_FREE if invalidate else 0)
+        world.vp.interlock.enter("msync")
+        world.vp.putpages(low * UNIT, high * UNIT, flags)
+
+
+def _flush(world: World, low: int, high: int, flags: object) -> None:
+    world.vp.interlock.enter("flush")
+    world.vp.putpages(low * UNIT, high * UNIT, _flags(flags))
+
+
+def _null_flush(world: World) -> None:
+    world.vp.interlock.enter("flush")
+    null_putpages(world.vp, 0, 0, 0)
+
+
+def _readahead(world: World, off: int, count: int = 1) -> None:
+    readahead(world.vp, off * UNIT, count * world.fs.kernel.config.max_cluster)
+
+
+def _journal_flusher(world: World) -> None:
+    wapbl = world.fs.kernel.wapbl
+    assert wapbl is not None
+    wapbl.flush(True, "journal flusher")
+
+
+def _reclaim(world: World) -> None:
+    ops.reclaim(world.vp)
+
+
+def _suspend(world: World) -> None:
+    with world.fs.suspended():
+        pass
+
+
+def _syncer(world: World) -> None:
+    """One visit of the one vnode."""
+    vp = world.vp
+    if not vp.interlock.tryenter("syncer"):
+        return
+    due = bool(vp.v_iflag.get("syncer") & VI_ONWORKLST)
+    locked = due and vp.v_lock.tryenter(WRITER, "syncer")
+    vp.interlock.exit("syncer")
+    if locked:
+        ops.flush_vnode(vp, wait=False, at="syncer")
+        vp.v_lock.exit("syncer")
+
+
+def _pagedaemon(world: World, looks: int = 1) -> None:
+    """Looks at ``looks`` pages; chance, or the hook, says which."""
+    kernel = world.fs.kernel
+    machine, uvm = kernel.machine, kernel.uvm
+    lwp = machine.curlwp()
+    lwp.pagedaemon = True
+    for _look in range(looks):
+        uvm.pageqlock.enter("pagedaemon")
+        number = machine.pick("which page", world.plan.parameters["NPAGES"])
+        page = next(
+            (one for one in vp_pages(world) if one.number == number), None
+        )
+        uobj = page.uobject if page is not None else None
+        queued = page is not None and (page in uvm.active or page in uvm.inactive)
+        if page is None or uobj is None or not queued or page.wire_count:
+            uvm.pageqlock.exit("pagedaemon")
+            continue
+        if not uobj.vmobjlock.tryenter("pagedaemon"):
+            uvm.pageqlock.exit("pagedaemon")
+            continue
+        busy = page.flags.get("pagedaemon") & PG_BUSY
+        start = page.offset
+        uvm.pageqlock.exit("pagedaemon")
+        if busy:
+            uobj.vmobjlock.exit("pagedaemon")
+            continue
+        world.vp.putpages(start, start + kernel.page_size, PGO_CLEANIT | PGO_FREE)
+    lwp.pagedaemon = False
+
+
+def vp_pages(world: World) -> list[Any]:
+    """The pages that are on a queue now."""
+    uvm = world.fs.kernel.uvm
+    with world.fs.kernel.machine.guard:
+        return [*uvm.active, *uvm.inactive]
+
+
+CALLERS: dict[str, Callable[..., None]] = {
+    "mapped_load": _mapped_load,
+    "mapped_store": _mapped_store,
+    "mlock": _mlock,
+    "read": _read,
+    "write": _write,
+    "truncate": _truncate,
+    "extend": _truncate,
+    "fsync": _fsync,
+    "fsync_range": _fsync_range,
+    "msync": _msync,
+    "flush": _flush,
+    "null_flush": _null_flush,
+    "readahead": _readahead,
+    "journal_flusher": _journal_flusher,
+    "reclaim": _reclaim,
+    "suspend": _suspend,
+    "syncer": _syncer,
+    "pagedaemon": _pagedaemon,
+}

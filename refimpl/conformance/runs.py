@@ -1,0 +1,160 @@
+"""Runs of a scenario on real threads, logged and validated against the model."""
+
+from __future__ import annotations
+
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...checker.conform.steps import Stepper
+from ...checker.conform.validate import Outcome, Validator
+from ...checker.lang import ir
+from ...checker.lang.compile import CallSpec
+from ...checker.lang.scenario import Scenario
+from ..errors import MachineDead
+from ..hook import Event, Log
+from ..sync import Lwp
+from .binding import Binding
+from .callers import Call, Program, run
+from .labels import Names
+from .world import Plan, World, build
+
+
+class Shaken(Log):
+    """Logs every step; stops threads for a moment at random ones, and decides by chance."""
+
+    def __init__(self, seed: int, rate: float, pause: float = 3e-4) -> None:
+        super().__init__()
+        self._random = random.Random(seed)
+        self._rate, self._pause = rate, pause
+
+    def before(self, lwp: Lwp, kind: str, at: int | str, want: object = None) -> None:
+        if self._random.random() < self._rate:
+            time.sleep(self._pause * self._random.random())
+
+    def pick(self, lwp: Lwp, label: str, count: int, default: int) -> int:
+        return self._random.randrange(count)
+
+
+def plan_of(scenario: Scenario, program: ir.Program) -> Plan:
+    """The world that a scenario describes."""
+    setup = dict(scenario.setup.arguments) if scenario.setup is not None else {}
+    return Plan(dict(program.parameters), setup, program.fixes)
+
+
+def programs_of(scenario: Scenario) -> dict[str, Program]:
+    """What each of a scenario's threads runs."""
+    return {
+        thread.name: [Call(call.routine, dict(call.arguments)) for call in thread.calls]
+        for thread in scenario.threads
+        if not thread.daemon
+    }
+
+
+def window_of(calls: Sequence[CallSpec]) -> int:
+    """The mapping that stands for the windows of read(2) and write(2); -1 for none."""
+    found = {int(str(call.arguments["window"])) for call in calls if "window" in call.arguments}
+    if len(found) > 1:
+        raise ValueError(f"several mappings stand for the windows: {sorted(found)}")
+    return next(iter(found), -1)
+
+
+@dataclass
+class Run:
+    """What a run left: its log, how its threads ended, and the state at the end."""
+
+    events: list[Event]
+    finished: tuple[str, ...]
+    first_pages: tuple[str, ...]
+    sector_of_data: int
+    died: str = ""
+    finals: list[tuple[str, int, int]] = field(default_factory=list)
+
+
+def execute(
+    plan: Plan,
+    programs: Mapping[str, Program],
+    window: int,
+    seed: int,
+    rate: float = 0.05,
+    patience: float = 10.0,
+    directory: Path | None = None,
+) -> Run:
+    """Runs every program on a thread of its own."""
+    with tempfile.TemporaryDirectory(dir=directory) as folder:
+        world = build(plan, Path(folder) / "image", window, patience=patience, seed=seed)
+        try:
+            return _execute(world, programs, Shaken(seed, rate))
+        finally:
+            world.close()
+
+
+def _execute(world: World, programs: Mapping[str, Program], log: Shaken) -> Run:
+    machine = world.fs.kernel.machine
+    finished: list[str] = []
+    died: list[str] = []
+    gate = threading.Barrier(len(programs))
+
+    def body(name: str, program: Program) -> None:
+        gate.wait()
+        try:
+            run(world, program)
+            finished.append(name)
+        except MachineDead as dead:
+            died.append(dead.why)
+        except Exception as error:  # a bug of the world: it must not look like an end
+            died.append(f"{name}: {type(error).__name__}: {error}")
+
+    machine.hook = log
+    threads = [
+        threading.Thread(target=body, args=item, name=item[0], daemon=True)
+        for item in programs.items()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    _settle(world)
+    machine.hook = None
+    sector = world.fs.kernel.fs.sb.data // 512
+    return Run(
+        log.events, tuple(sorted(finished)), world.first_pages, sector, next(iter(died), "")
+    )
+
+
+def _settle(world: World, seconds: float = 5.0) -> None:
+    """Waits until the device and the completion thread have nothing more to do."""
+    kernel = world.fs.kernel
+    limit = time.monotonic() + seconds
+    while time.monotonic() < limit and kernel.machine.dead is None:
+        with kernel.machine.guard:
+            if not kernel.bufs.live:
+                return
+        time.sleep(0.001)
+
+
+class Bench:
+    """A compiled scenario that logs can be validated against."""
+
+    def __init__(self, scenario: Scenario, program: ir.Program) -> None:
+        self.scenario, self.program = scenario, program
+        self.plan = plan_of(scenario, program)
+        self.programs = programs_of(scenario)
+        self.window = window_of([call for thread in scenario.threads for call in thread.calls])
+        self.stepper = Stepper(program, Names())
+        self.validator = Validator(self.stepper)
+
+    def run(self, seed: int, rate: float = 0.05, patience: float = 10.0) -> Run:
+        return execute(self.plan, self.programs, self.window, seed, rate, patience)
+
+    def validate(self, done: Run) -> Outcome:
+        binding = Binding(self.stepper, done.first_pages, self.window, done.sector_of_data)
+        patterns = binding.patterns(done.events)
+        patterns += binding.ended(done.finished)
+        if done.finals:
+            patterns.append(binding.state(done.finals))
+        return self.validator.validate(patterns)
