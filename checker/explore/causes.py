@@ -86,10 +86,11 @@ class Causes:
         """The last executed instruction of a step that stored what the invariant reads."""
         for outcome in self.engine.outcomes(source, thread):
             if outcome.after == final:
-                return self._blamed(thread, outcome.leaves, which)
+                return self.blamed(thread, outcome.leaves, which)
         raise InternalError("a transition cannot be repeated")
 
-    def _blamed(self, thread: int, leaves: tuple[int, ...], which: int) -> int | None:
+    def blamed(self, thread: int, leaves: tuple[int, ...], which: int) -> int | None:
+        """The same for a step of which the leaves are known (:class:`~.engine.Outcome`)."""
         key = (thread, leaves, which)
         if key not in self._blame:
             code = self.program.threads[thread].code
@@ -134,8 +135,9 @@ class Causes:
         self._add(("terminal", invariant.name), cause, map(Goal, states), count)
 
     def stuck(
-        self, depth: int, thread: int, states: dict[int, int], count: int | None = None
-    ) -> None:
+        self, depth: int, thread: int, states: dict[int, int], count: int | None = None,
+        message: str = "",
+    ) -> None:  # fmt: skip
         """A thread can never finish from some states of one depth, given with where it stands."""
         by_lines: dict[tuple[int, ...], list[Goal]] = {}
         for state, stop in states.items():
@@ -143,7 +145,8 @@ class Causes:
             by_lines.setdefault(self._where(thread, stop).lines, []).append(goal)
         lines = min(by_lines)
         name = self.program.threads[thread].name
-        cause = Cause("progress", "progress", lines, depth, thread, f"{name} can never finish")
+        message = message or f"{name} can never finish"
+        cause = Cause("progress", "progress", lines, depth, thread, message)
         self._add(("progress", name), cause, by_lines[lines], count or len(states))
 
     def message(self, cause: Cause, goal: Goal, data: bytes) -> str:

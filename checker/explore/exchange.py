@@ -75,6 +75,8 @@ class Exchanges:
         self.stops = [frozenset(row) for row in fine_stops(program)]
         self.units: list[dict[int, Unit]] = [units(thread) for thread in program.threads]
         self._paths: dict[tuple[int, int, frozenset[int]], list[Path]] = {}
+        self.uneven: list[set[int]] = [set() for _ in program.threads]
+        """For each thread the nodes of the regions that were compared as a whole (:meth:`_unit`)."""
 
     def exchange(self, one: int, two: int) -> None:
         """Verify that two threads may be exchanged.  Raises NotSymmetric or TooComplex."""
@@ -126,6 +128,8 @@ class Exchanges:
                     self._piece(one, two, entry, region, order)
                     for entry in self._entries(one, unit, region) | self._entries(two, unit, region)
                 ):
+                    self.uneven[one] |= region
+                    self.uneven[two] |= region
                     return
             except TooComplex as problem:
                 reason = problem

@@ -18,13 +18,15 @@ from .errors import InternalError
 from .graph import Shortest
 from .native.build import NativeUnavailable
 from .native.handle import Library, load
-from .native.search import NativeSearch
+from .native.quotient import Quotient, quotient
+from .native.search import NativeSearch, Terms, Wanted
 from .paths import Goal
 from .pygen import Checks
 from .reduce import Evidence, Reduction
 from .report import Reporter, wanted
 from .result import EngineName, Granularity, ProgressCallback, Result
 from .search import Bounds, Search, memory_used
+from .symmetry import symmetry
 
 SMALL = 20_000
 """States up to which compiling C code does not pay (``auto``)."""
@@ -50,10 +52,10 @@ def explore(
     one, where a C compiler is found; ``native`` raises NativeUnavailable where none is.
     ``workers`` are threads of the native engine.  ``max_memory`` is in bytes of the process.
     ``first`` ends the search at the depth of the first violation.  ``reduction`` False: the
-    native engine uses no ample sets.  (With them it only finds out whether there is a violation;
-    where there is one, what is reported comes from a search without.)  ``progress`` is called
-    every few thousand states.  ``keep_states`` puts the states' bytes into the result (for
-    tests; python engine only).
+    native engine uses no ample sets and no symmetry.  (With them it only finds out whether there
+    is a violation; where there is one, what is reported comes from a search without.)
+    ``progress`` is called every few thousand states.  ``keep_states`` puts the states' bytes
+    into the result (for tests; python engine only).
     """
     bounds = Bounds(max_states, max_seconds, max_memory, first)
     run = Run(program, granularity, progress, workers, reduction)
@@ -93,6 +95,7 @@ class Run:
         self.restarts = 0
         self.thrifty = reduction and granularity != "fine"
         self.counted: Counted | None = None
+        self._quotient: tuple[Quotient | None] | None = None
 
     @property
     def stops(self) -> list[list[int]]:
@@ -172,7 +175,7 @@ class Run:
             search = self.search_natively(library, bounds)
         if spare is not None and not search.violated:
             if search.complete:
-                raise InternalError("a violation with ample sets, and none without")
+                raise InternalError("a violation with ample sets or symmetry, and none without")
             bound, search, spare = search.bound, spare, search
             search.bound = bound
         result = self._native_result(library, search)
@@ -183,15 +186,15 @@ class Run:
         return self.timed(result)
 
     def to_repeat(self, search: NativeSearch) -> bool:
-        """Must what is reported come from a search without ample sets?"""
+        """Must what is reported come from a search without ample sets and symmetry?"""
         stopped = search.bound in ("interrupted", "max_seconds")
-        return search.ample and search.violated and not stopped
+        return search.sparing and search.violated and not stopped
 
     def _begin_again(self) -> None:
-        """Forget everything: what follows is a search without ample sets from the beginning.
+        """Forget everything: what follows is a search without ample sets, from the beginning.
 
-        What the searches with them taught depends on what they left out, and could lead to
-        another graph; the report is the one that there is without them.
+        What the searches with them (or with symmetry) taught depends on what they left out, and
+        could lead to another graph; the report is the one that there is without them.
         """
         self.thrifty, self.restarts = False, 0
         self.reduction = Reduction(self.known)
@@ -208,39 +211,57 @@ class Run:
         result.state_bytes = library.model.layout.size
         result.stored_bytes = stats.memory
         result.search_seconds = search.seconds
-        if search.ample:
+        if search.ample is not None:
             result.reductions += ("ample",)
-            if result.violations:
-                result.note = "found with ample sets: there may be more, and shorter traces"
+        if search.quotient is not None:
+            result.reductions += ("symmetry",)
+        if search.sparing and result.violations:
+            result.note = "found with reductions: there may be more, and shorter traces"
         return result
 
     def search_natively(self, library: Library, bounds: Bounds) -> NativeSearch:
         """Searches, with ample sets if ``thrifty``, until one runs through; the last one."""
 
         def make() -> NativeSearch:
-            self.count(self.stops, self.checks)
-            return NativeSearch(
-                library, self.known, self.stops, self.checks, bounds, self.progress, self.unsure,
-                self.started, self.restarts, self.workers,
-                None if self.counted is None else self.counted.tables,
-            )  # fmt: skip
+            return NativeSearch(library, self.known, self.wanted(library), self.terms(bounds))
 
         return self.settle(make)
 
-    def count(
-        self,
-        stops: Sequence[Sequence[int]],
-        checks: Mapping[int, Checks],
-        active: Sequence[Collection[int]] | None = None,
-    ) -> None:
-        """Make the ample sets of the search that begins now, if there are to be any.
+    def terms(self, bounds: Bounds) -> Terms:
+        """How the search that begins now is to be run."""
+        return Terms(
+            bounds, self.progress, self.unsure, self.started, self.restarts, self.workers
+        )  # fmt: skip
 
-        ``active``: the instructions that they count (None: what the reduction has seen).
+    def wanted(
+        self,
+        library: Library,
+        own: tuple[Sequence[Sequence[int]], Mapping[int, Checks]] | None = None,
+        active: Sequence[Collection[int]] | None = None,
+    ) -> Wanted:
+        """The graph of the search that begins now, with ample sets and symmetry if ``thrifty``.
+
+        ``own``: its stops and checks (None: the reduction's, or what threads that are exchanged
+        have of them together); ``active``: the instructions that ample sets count (None: what
+        the reduction has seen).
         """
-        self.counted = None
-        if self.thrifty and self.reduction is not None:
-            counted = self.reduction.active if active is None else active
-            self.counted = Counted(self.known, stops, checks, counted)
+        self.counted, stops, checks = None, self.stops, self.checks
+        if not self.thrifty or self.reduction is None:
+            return Wanted(*(own or (stops, checks)))
+        exchanged = self.quotient(library)
+        groups: tuple[tuple[int, ...], ...] = ()
+        if exchanged is not None:
+            groups = exchanged.symmetry.groups
+            stops, checks = exchanged.symmetry.common_stops(stops), exchanged.checks(checks)
+        counted = self.reduction.active if active is None else active
+        self.counted = Counted(self.known, *(own or (stops, checks)), counted, groups)
+        return Wanted(self.counted.stops, self.counted.checks, self.counted.tables, exchanged)
+
+    def quotient(self, library: Library) -> Quotient | None:
+        """What a search needs to exchange threads, if any may be exchanged."""
+        if self._quotient is None:
+            self._quotient = (quotient(symmetry(self.known), library.model),)
+        return self._quotient[0]
 
     # ------------------------------------------------------------------------- both
 

@@ -14,6 +14,7 @@ from .errors import InternalError
 from .explore import Run, explore
 from .native.handle import load
 from .native.hashing import HashedSearch
+from .native.search import Wanted
 from .result import Granularity, ProgressCallback, Result
 from .search import Bounds
 
@@ -47,10 +48,9 @@ def explore_hashed(
     library = load(run.known)
     search = run.settle(
         lambda: HashedSearch(
-            library, run.known, run.stops, run.checks, bounds, progress, run.unsure, run.started,
-            run.restarts, workers,
+            library, run.known, Wanted(run.stops, run.checks), run.terms(bounds)
         )
-    )  # fmt: skip
+    )
     stats, native = search.native.stats(), search.native
     depth, seen = stats.layers - 1, native.witnesses
     violated = search.violated and not search.abandoned

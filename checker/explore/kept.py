@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..lang import ir
 from .explore import Run
-from .native.checkpoint import Keeping, KeptSearch, Saved, finished, identity, resume
+from .native.checkpoint import Identity, Keeping, KeptSearch, Saved, finished, identity, resume
 from .native.handle import Library
 from .native.search import NativeSearch
 from .result import Granularity, ProgressCallback, Result
@@ -44,15 +44,24 @@ class _KeptRun(Run):
     ) -> None:
         super().__init__(program, granularity, progress, workers, reduction)
         self.keeping, self._resume = keeping, keeping.resume
-        merging = () if granularity == "fine" else ("merging",)
-        self._reductions = (*merging, "ample") if self.thrifty else merging
+        self._own: Identity | None = None
+
+    def _reductions(self, library: Library) -> tuple[str, ...]:
+        """What the first search may use; the second one, for the report, is kept as its part."""
+        if self.granularity == "fine":
+            return ()
+        if not self.thrifty:
+            return ("merging",)
+        return ("merging", "ample", *(("symmetry",) if self.quotient(library) else ()))
 
     def search_natively(self, library: Library, bounds: Bounds) -> NativeSearch:
         keeping = self.keeping
-        own = identity(
-            library, keeping.scenario, keeping.variant, keeping.fixes, self.granularity,
-            self._reductions,
-        )  # fmt: skip
+        if self._own is None:
+            self._own = identity(
+                library, keeping.scenario, keeping.variant, keeping.fixes, self.granularity,
+                self._reductions(library),
+            )  # fmt: skip
+        own = self._own
         saved: Saved | None = None
         resumed, self._resume = self._resume, None
         if resumed is not None:
@@ -68,14 +77,13 @@ class _KeptRun(Run):
             nonlocal saved
             first, saved = saved, None
             if first is None:
-                self.count(self.stops, self.checks)
+                wanted = self.wanted(library)
             else:
                 stops, checks, active = first.searched()
-                self.count(stops, checks, active)
+                wanted = self.wanted(library, (stops, checks), active)
             return KeptSearch(
-                library, self.known, self.stops, self.checks, bounds, self.progress, self.unsure,
-                self.started, self.restarts, self.workers, keeping, own, self.reduction, first,
-                self.counted,
+                library, self.known, wanted, self.terms(bounds), keeping, own, self.reduction,
+                first, self.counted,
             )  # fmt: skip
 
         search = self.settle(make)

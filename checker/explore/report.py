@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from .causes import Cause, Causes
 from .engine import Engine
-from .errors import InternalError
+from .lift import Lift, Place
 from .paths import Contents, Goal, Paths, best_walk
 from .refine import Expander
 from .result import Block, Found, Path
@@ -22,13 +23,15 @@ class Reporter:
     """Makes reports of one search.
 
     ``data`` gives a state's bytes in the layout of ``engine``, which has the same stops as
-    the search.
+    the search.  ``lift`` makes paths of the program of the search's.
     """
 
     def __init__(
-        self, engine: Engine, causes: Causes, paths: Paths, data: Callable[[int], bytes]
-    ) -> None:
-        self.engine, self.causes, self.paths, self.data = engine, causes, paths, data
+        self, engine: Engine, causes: Causes, paths: Paths, data: Callable[[int], bytes],
+        lift: Lift | None = None,
+    ) -> None:  # fmt: skip
+        self.engine, self.causes, self.paths = engine, causes, paths
+        self.lift = lift or Lift(engine, data)
         layout = engine.layout
         end = max(
             (
@@ -51,13 +54,13 @@ class Reporter:
         return found
 
     def _found(self, cause: Cause) -> Found:
-        goal, path = self._path(cause.goals, cause)
+        goal, path, end = self._path(cause.goals, cause)
         return Found(
             cause.kind,
             cause.property,
-            self.causes.message(cause, goal, self.data(goal.state)),
+            self.causes.message(cause, goal, end.data),
             cause.lines,
-            goal.last if cause.thread is None else cause.thread,
+            goal.last if cause.thread is None else end.order[cause.thread],
             goal.instr,
             cause.depth,
             path,
@@ -68,36 +71,25 @@ class Reporter:
         """The best path to any of the goals."""
         return self._path(goals, None)[1]
 
-    def _path(self, goals: list[Goal], cause: Cause | None) -> tuple[Goal, Path]:
+    def _path(self, goals: list[Goal], cause: Cause | None) -> tuple[Goal, Path, Place]:
+        """The best path to any of the goals: that goal, as the path meets it, and its state."""
         goal, (initial, steps) = best_walk(self.paths, self.contents, goals)
         blocks: list[Block] = []
-        state = initial
+        number, place = self.lift.initial(initial)
+        digest = self._digest(place)
         for thread, after in steps:
-            blocks.append(self._block(state, thread, after))
-            state = after
+            thread, outcome, place = self.lift.step(place, thread, after)
+            blocks.append(Block(thread, outcome.choices, self._digest(place)))
         if goal.last is not None and goal.final is not None:
-            blocks.append(self._block(goal.state, goal.last, goal.final))
+            thread, outcome, final = self.lift.step(place, goal.last, goal.final)
+            blocks.append(Block(thread, outcome.choices, self._digest(final)))
+            goal = replace(goal, last=thread)
         elif goal.last is not None and cause is not None:
-            blocks.append(self._failing(goal.state, goal.last, cause.property, goal.instr))
-        return goal, Path(self._initial(initial), self._digest(initial), tuple(blocks))
+            thread, outcome = self.lift.failing(place, goal.last, cause.property, goal.instr)
+            assert outcome.violation is not None
+            blocks.append(Block(thread, outcome.choices, ""))
+            goal = replace(goal, last=thread, instr=outcome.violation.instr)
+        return goal, Path(number, digest, tuple(blocks)), place
 
-    def _initial(self, state: int) -> int:
-        """The number of an initial state among those that the setup gives."""
-        return self.engine.initial().index(self.data(state))
-
-    def _digest(self, state: int) -> str:
-        return self.engine.layout.decode(self.data(state)).digest()
-
-    def _block(self, before: int, thread: int, after: int) -> Block:
-        wanted = self.data(after)
-        for outcome in self.engine.outcomes(self.data(before), thread):
-            if outcome.after == wanted:
-                return Block(thread, outcome.choices, self._digest(after))
-        raise InternalError("a transition cannot be repeated")
-
-    def _failing(self, before: int, thread: int, name: str, instr: int | None) -> Block:
-        for outcome in self.engine.outcomes(self.data(before), thread):
-            violation = outcome.violation
-            if violation is not None and (violation.property, violation.instr) == (name, instr):
-                return Block(thread, outcome.choices, "")
-        raise InternalError("a violation cannot be repeated")
+    def _digest(self, place: Place) -> str:
+        return self.engine.layout.decode(place.data).digest()

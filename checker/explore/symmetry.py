@@ -45,13 +45,16 @@ class Description:
 class Symmetry:
     """The groups of a program, any permutation within which is a symmetry of it.
 
-    ``reasons`` says why other threads that look alike are in no group.
+    ``reasons`` says why other threads that look alike are in no group.  ``uneven``: for each
+    thread the instructions that an exchange does not map one to one (it maps what pieces of
+    code made of them do); any other one it maps to the same number in the other thread's code.
     """
 
     known: Facts
     groups: tuple[tuple[int, ...], ...] = ()
     types: Types | None = None
     reasons: list[str] = field(default_factory=list)
+    uneven: list[set[int]] = field(default_factory=list)
 
     @cached_property
     def orders(self) -> list[Order]:
@@ -166,6 +169,11 @@ def symmetry(known: Facts) -> Symmetry:
             result.groups += (tuple(group),)
     if result.groups:
         result.types = check.types
+        result.uneven = check.uneven
+        for found in result.groups:
+            together = {node for member in found for node in check.uneven[member]}
+            for member in found:
+                result.uneven[member] = together
     return result
 
 

@@ -158,6 +158,7 @@ void ge_free(engine *e) {
   clear_events(&e->events);
   free(e->layer);
   free_ample(e);
+  free_symmetry(e->symmetry);
   pthread_mutex_destroy(&e->lock);
   pthread_cond_destroy(&e->wake);
   pthread_cond_destroy(&e->done);
@@ -191,6 +192,21 @@ int ge_ample(engine *e, const uint8_t *eligible, const uint8_t *compatible, cons
       if (sets[stop * NKEYS + key])
         set_bit(e->sets + stop * KEY_WORDS, (unsigned)key);
   return 0;
+}
+
+/* Keep one state of each orbit; see new_symmetry.  Before anything else.  -1: no memory. */
+int ge_symmetry(engine *e, const uint8_t *group, const uint8_t *order, uint64_t orders,
+                const int64_t *shared, uint64_t shareds, const int64_t *local, uint64_t locals,
+                const uint8_t *uneven) {
+  free_symmetry(e->symmetry);
+  e->symmetry = new_symmetry(group, order, orders, shared, shareds, local, locals, uneven);
+  return e->symmetry ? 0 : -1;
+}
+
+/* Replace a vector by the one that stands for it. */
+void ge_canonical(engine *e, uint64_t *v) {
+  if (e->symmetry)
+    (void)canonical(e->symmetry, v);
 }
 
 /* Another memory limit; a search that stopped at the old one can go on. */
@@ -249,7 +265,7 @@ uint64_t ge_root(engine *e, uint64_t n) { return n < e->states.count ? e->states
 void ge_state(engine *e, uint64_t root, uint64_t *v) { unpack(&e->tree, root, v); }
 
 uint64_t ge_find(engine *e, const uint64_t *v) {
-  uint64_t root = find_root(&e->tree, v);
+  uint64_t root = root_of_vector(&e->tree, v, NULL, NULL);
   return root && find_place(&e->states, root) != UINT64_MAX ? root : 0;
 }
 

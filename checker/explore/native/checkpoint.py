@@ -31,11 +31,10 @@ from ..counted import Counted
 from ..engine import Facts
 from ..pygen import Checks
 from ..reduce import Reduction
-from ..result import Granularity, ProgressCallback
-from ..search import Bounds
+from ..result import Granularity
 from .build import engine_text
 from .handle import Library, NativeEngine
-from .search import NativeSearch
+from .search import NativeSearch, Terms, Wanted
 
 MAGIC = b"genfscheck checkpoint\n"
 VERSION = 1
@@ -331,34 +330,24 @@ def resume(path: Path, own: Identity) -> Saved:
 class KeptSearch(NativeSearch):
     """A native search that is saved from time to time, or goes on from a checkpoint.
 
-    ``stops``, ``checks`` and ``counted`` are the search's own: the reduction may have moved on
-    while the search only looks for more of what broke its assumptions.
+    ``wanted`` and ``counted`` are the search's own (for one that goes on, what ``saved`` says):
+    the reduction may have moved on while the search only looks for more of what broke its
+    assumptions.
     """
 
     def __init__(
         self,
         library: Library,
         known: Facts,
-        stops: Sequence[Sequence[int]],
-        checks: Mapping[int, Checks],
-        bounds: Bounds,
-        progress: ProgressCallback | None,
-        unsure: Callable[[Any], bool] | None,
-        started: float,
-        restarts: int,
-        workers: int,
+        wanted: Wanted,
+        terms: Terms,
         keeping: Keeping,
         own: Identity,
         reduction: Reduction | None,
         saved: Saved | None = None,
         counted: Counted | None = None,
     ) -> None:
-        if saved is not None:
-            stops, checks, _ = saved.searched()
-        super().__init__(
-            library, known, stops, checks, bounds, progress, unsure, started, restarts, workers,
-            None if counted is None else counted.tables,
-        )  # fmt: skip
+        super().__init__(library, known, wanted, terms)
         self.keeping, self.own, self.reduction, self.counted = keeping, own, reduction, counted
         self._saved, self._resumed = saved, False
         self._next = time.monotonic() + keeping.every

@@ -13,6 +13,7 @@
 #include "base.c"
 #include "store.c"
 #include "table.c"
+#include "symmetry.c"
 #include "events.c"
 #include "workers.c"
 #include "expand.c"

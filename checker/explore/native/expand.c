@@ -70,12 +70,17 @@ typedef struct change {
   uint64_t nodes[NODE_BITS]; /* that are, or are above, such leaves */
 } change;
 
-/* What a step of thread t changed. */
-INLINE void compare(const worker *w, unsigned t, change *c) {
+/* What a step of thread t changed; or what is different in another state of the orbit of what it
+ * led to. */
+INLINE void compare(worker *w, unsigned t, change *c) {
   const tree *s = &w->e->tree;
   memset(c, 0, sizeof *c);
-  differing(w->v, w->src, 0, SHARED_WORDS, c->words);
-  differing(w->v, w->src, thread_word[t], thread_word[t + 1], c->words);
+  if (unlikely(w->e->symmetry != NULL) && canonical(w->e->symmetry, w->v)) {
+    differing(w->v, w->src, 0, NWORDS, c->words);
+  } else {
+    differing(w->v, w->src, 0, SHARED_WORDS, c->words);
+    differing(w->v, w->src, thread_word[t], thread_word[t + 1], c->words);
+  }
   for (unsigned i = 0; i < WORD_BITS; i++)
     for (uint64_t bits = c->words[i]; bits; bits &= bits - 1) {
       unsigned leaf = s->leaf_of[i * 64 + (unsigned)__builtin_ctzll(bits)];
@@ -181,13 +186,43 @@ INLINE int next_choices(run *r) {
   return 1;
 }
 
+/* Did the step do something that an exchange does not map to the same blocks? */
+static NOINLINE int met_uneven(const worker *w) {
+  uint32_t n = w->run.overflow ? PATH_CAP : w->run.npath;
+  for (uint32_t i = 0; i < n; i++)
+    if (w->e->symmetry->uneven[w->run.path[i]])
+      return 1;
+  return 0;
+}
+
+/* Mark what the images of thread t do in the images of the source.  They lead to images of its
+ * successors; only which blocks they take, and what is checked there, cannot be told from t's. */
+static NOINLINE void cover_images(worker *w, unsigned t) {
+  const symmetry *s = w->e->symmetry;
+  uint64_t image[NWORDS + 1], v[NWORDS + 1];
+  run *r = &w->run;
+  for (size_t i = 1; i < s->orders; i++) {
+    const uint8_t *order = s->order + i * NTHREADS;
+    exchange(s, order, w->src, image);
+    r->script = 0;
+    do {
+      memcpy(v, image, NWORDS * sizeof *v);
+      r->made = r->npath = r->overflow = 0;
+      int kind = step(order[t], v, r);
+      if (kind == R_BROKEN)
+        w->broken_faults[r->fault] = 1;
+      cover(w, kind == R_BLOCKED ? BLOCK_TRIED : BLOCK_TAKEN);
+    } while (r->made != 0 && next_choices(r));
+  }
+}
+
 enum { NOT_ENABLED = 0, ENABLED = 1, ENOUGH = 2, FAILED = 4 };
 
 /* All outcomes of one thread. */
 static NOINLINE int run_thread(worker *w, unsigned t) {
   engine *e = w->e;
   run *r = &w->run;
-  int result = NOT_ENABLED, enough = 0;
+  int result = NOT_ENABLED, enough = 0, uneven = 0;
   r->script = 0;
   w->running = t;
   do {
@@ -216,11 +251,16 @@ static NOINLINE int run_thread(worker *w, unsigned t) {
     }
     if (kind != R_BLOCKED)
       result |= kind == R_STOP ? ENABLED : ENABLED | FAILED;
-    if (e->job == SEARCH)
+    if (e->job == SEARCH) {
       cover(w, kind == R_BLOCKED ? BLOCK_TRIED : BLOCK_TAKEN);
+      if (unlikely(e->symmetry != NULL))
+        uneven |= met_uneven(w);
+    }
     if (enough)
       return ENOUGH | ENABLED;
   } while (unlikely(r->made != 0) && next_choices(r));
+  if (unlikely(uneven))
+    cover_images(w, t);
   return result;
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator, Sequence
-from ctypes import POINTER, c_char_p, c_int, c_uint, c_uint8, c_uint32, c_uint64, c_void_p
+from ctypes import POINTER, c_char_p, c_int, c_int64, c_uint, c_uint8, c_uint32, c_uint64, c_void_p
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -17,12 +17,14 @@ from ..ample import Tables
 from ..engine import Facts
 from .build import FLAGS, NativeError, Warn, engine_text, load_text, to_stderr
 from .cgen import generate
+from .quotient import Quotient
 from .tables import NativeModel
 
 API_VERSION = 1
 NOBODY = 0xFFFFFFFF
 _U64 = POINTER(c_uint64)
 _U32 = POINTER(c_uint32)
+_I64 = POINTER(c_int64)
 _MARKS = POINTER(c_uint8)
 
 # The exported functions: result, arguments.
@@ -32,6 +34,11 @@ _API: dict[str, tuple[Any, list[Any]]] = {
     "ge_constant": (c_uint32, [c_int]),
     "ge_flags": (None, [c_void_p, c_char_p, c_char_p]),
     "ge_ample": (c_int, [c_void_p, c_char_p, c_char_p, c_char_p]),
+    "ge_symmetry": (
+        c_int,
+        [c_void_p, c_char_p, c_char_p, c_uint64, _I64, c_uint64, _I64, c_uint64, c_char_p],
+    ),
+    "ge_canonical": (None, [c_void_p, _U64]),
     "ge_limit": (None, [c_void_p, c_uint64]),
     "ge_initial": (c_int, [c_void_p, _U64]),
     "ge_advance": (c_int, [c_void_p, c_uint64]),
@@ -215,6 +222,27 @@ class NativeEngine:
         made = (bytes(tables.eligible), bytes(tables.compatible), bytes(tables.sets))
         if self._functions.ge_ample(self._engine, *made):
             raise NativeError("not enough memory for the tables of the reduction")
+
+    def symmetry(self, tables: Quotient) -> None:
+        """Keep one state of each orbit: before anything is searched."""
+        made = [
+            (c_int64 * max(1, 7 * len(rows)))(*(number for row in rows for number in row))
+            for rows in (tables.shared, tables.locals)
+        ]
+        threads = len(self._library.model.program.threads)
+        if len(tables.groups) != threads or len(tables.uneven) != len(self._library.model.blocks):
+            raise ValueError("tables of another program")
+        if self._functions.ge_symmetry(
+            self._engine, tables.groups, tables.orders, len(tables.orders) // threads,
+            made[0], len(tables.shared), made[1], len(tables.locals), tables.uneven,
+        ):  # fmt: skip
+            raise NativeError("not enough memory for the tables of the reduction")
+
+    def canonical(self, state: bytes) -> bytes:
+        """The state that stands for one."""
+        vector = self._vector(state)
+        self._functions.ge_canonical(self._engine, vector)
+        return bytes(vector)
 
     def limit(self, max_memory: int) -> None:
         """Another bound on the memory, in bytes (0: none)."""

@@ -10,12 +10,14 @@
  * of workers.
  *
  * Marks are bytes, one for each state, for eight threads at a time.
+ *
+ * Threads that are exchanged (symmetry.c) count as one, which has ended when all of them have.
  */
 
 static int watch_next(engine *e) {
   e->in_group = 0;
   for (; e->group < NTHREADS && e->in_group < 8; e->group++)
-    if (!thread_daemon[e->group])
+    if (!thread_daemon[e->group] && first_of_group(e->symmetry, e->group))
       e->group_thread[e->in_group++] = e->group;
   e->group_full = (uint8_t)((1u << e->in_group) - 1);
   return e->in_group > 0;
@@ -121,7 +123,7 @@ static void progress_range(worker *w, range where) {
     load_state(w, e->states.order[place]);
     w->mark = before;
     for (unsigned i = 0; i < e->in_group; i++)
-      if (pc_of(e->group_thread[i], w->src) == 0)
+      if (all_ended(e->symmetry, e->group_thread[i], w->src))
         w->mark |= (uint8_t)(1u << i);
     w->expanded++;
     if (w->mark != e->group_full && !(progress_expand(w, place) & ENABLED) &&

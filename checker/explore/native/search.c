@@ -354,10 +354,11 @@ int ge_advance(engine *e, uint64_t budget) {
   return 1;
 }
 
-int ge_initial(engine *e, const uint64_t *v) {
+void ge_canonical(engine *e, uint64_t *v);
+
+int ge_initial(engine *e, const uint64_t *state) {
   worker *w = &e->worker[0];
-  tree *s = &e->tree;
-  uint32_t number[MAX_NODES];
+  uint64_t v[NWORDS + 1];
   if (e->next || e->finished || e->full || e->dead)
     return -1;
   if (e->states.count + slack(e) >= e->states.grow_at)
@@ -367,16 +368,9 @@ int ge_initial(engine *e, const uint64_t *v) {
     stand_still(e);
   if (e->full || e->dead || (e->layers == 0 && !begin_layer(e, 0)))
     return -1;
-  for (unsigned node = 0; node < s->nodes; node++) {
-    uint64_t pair = 0;
-    const uint64_t *word = v + s->word[node];
-    if (node >= s->leaves) {
-      pair = pair_of(number[s->left[node]], number[s->right[node]]);
-      word = &pair;
-    }
-    number[node] = intern(&s->tables[node], &w->spare[node], &e->stop, word);
-  }
-  uint64_t root = root_of(s, number);
+  memcpy(v, state, NWORDS * sizeof *v);
+  ge_canonical(e, v);
+  uint64_t root = root_of_vector(&e->tree, v, w->spare, &e->stop);
   int new = insert_root(&e->states, &w->block, root, hash_root(root), 0);
   close_block(&e->states, &w->block);
   if (!new)

@@ -10,57 +10,74 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from ...lang import ir
 from ..ample import Tables
 from ..causes import Causes
 from ..engine import Engine, Facts
 from ..interpret import State
+from ..lift import Lift, Place
 from ..paths import INITIAL, Goal
 from ..pygen import Checks
+from ..reduce import Evidence
 from ..report import Reporter, wanted
 from ..result import Found, Path, Progress, ProgressCallback
 from ..search import Bounds, memory_used
 from .handle import NOBODY, Event, EventKind, Library, NativeEngine
+from .quotient import Quotient
 
 _BUDGET = 200_000
 _MORE = 500
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which graph a search is of: where blocks end, what is checked in them, which reductions."""
+
+    stops: Sequence[Sequence[int]]
+    checks: Mapping[int, Checks]
+    ample: Tables | None = None
+    quotient: Quotient | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a search is run: see :func:`..explore.explore` and :class:`..search.Search`."""
+
+    bounds: Bounds
+    progress: ProgressCallback | None = None
+    unsure: Callable[[Evidence], bool] | None = None
+    started: float | None = None
+    restarts: int = 0
+    workers: int = 1
+
+
 class NativeSearch:
     """One breadth-first search with the native engine; see :class:`..search.Search`.
 
-    With ``ample`` sets it finds a violation if and only if there is one, but not at the least
-    depth, nor all its causes: so it ends with the first, ``bound`` being ``violated``.
+    With ample sets or symmetry it finds a violation if and only if there is one, but not all
+    causes nor (with ample sets) the least depth: so it is ``sparing`` and ends with the first,
+    ``bound`` being ``violated``.
     """
 
-    def __init__(
-        self,
-        library: Library,
-        known: Facts,
-        stops: Sequence[Sequence[int]],
-        checks: Mapping[int, Checks],
-        bounds: Bounds,
-        progress: ProgressCallback | None = None,
-        unsure: Callable[[NativeSearch], bool] | None = None,
-        started: float | None = None,
-        restarts: int = 0,
-        workers: int = 1,
-        ample: Tables | None = None,
-    ) -> None:
+    def __init__(self, library: Library, known: Facts, wanted: Wanted, terms: Terms) -> None:
         self.known, self.program = known, known.program
         self.model = library.model
-        self.stops, self.checks = [list(row) for row in stops], checks
-        self.bounds, self.progress, self.unsure = bounds, progress, unsure
-        self.started = time.monotonic() if started is None else started
-        self.restarts = restarts
+        self.stops, self.checks = [list(row) for row in wanted.stops], wanted.checks
+        self.ample, self.quotient = wanted.ample, wanted.quotient
+        self.sparing = self.ample is not None or self.quotient is not None
+        self.bounds, self.progress, self.unsure = terms.bounds, terms.progress, terms.unsure
+        self.started = time.monotonic() if terms.started is None else terms.started
+        self.restarts = terms.restarts
         self.bound = ""
         self.abandoned = False
-        self.ample = ample is not None
-        self.native = self._new_engine(library, workers)
-        self.native.flags(self.model.stop_flags(stops), self.model.site_flags(checks))
-        if ample is not None:
-            self.native.ample(ample)
+        self.native = self._new_engine(library, terms.workers)
+        self.native.flags(self.model.stop_flags(self.stops), self.model.site_flags(self.checks))
+        if self.ample is not None:
+            self.native.ample(self.ample)
+        if self.quotient is not None:
+            self.native.symmetry(self.quotient)
         self._coverage = (b"", b"", b"")
         self._enough = 0
         self._stuck: dict[int, tuple[int, int, list[int]]] = {}
@@ -112,7 +129,7 @@ class NativeSearch:
                 return
             if status == 1 and self._hopeless():
                 return
-            if status == 1 and self.ample and not self.abandoned and self.violated:
+            if status == 1 and self.sparing and not self.abandoned and self.violated:
                 self.bound = "violated"
             elif status == 1 and self._ended_early():
                 self.bound = "first"
@@ -187,9 +204,10 @@ class NativeSearch:
     def wrong(self) -> set[tuple[int, int]]:
         """The waits inside blocks that were false, as (thread, instruction)."""
         return {
-            (fault.thread, fault.node)
+            (thread, fault.node)
             for fault, seen in zip(self.model.faults, self._coverage[2], strict=True)
             if seen
+            for thread in self._images(fault.thread, fault.node)
         }
 
     def tried(self, thread: int) -> set[int]:
@@ -201,7 +219,7 @@ class NativeSearch:
         return {
             (site.code, site.node)
             for site, seen in zip(self.model.sites, self._coverage[1], strict=True)
-            if seen and site.thread == thread
+            if seen and thread in self._images(site.thread, site.node)
         }
 
     @property
@@ -222,9 +240,17 @@ class NativeSearch:
         return {
             node
             for block, mark in zip(self.model.blocks, self._coverage[0], strict=True)
-            if mark & mask and block.thread == thread
+            if mark & mask
             for node in block.nodes
+            if thread in self._images(block.thread, node)
         }
+
+    def _images(self, thread: int, node: int) -> tuple[int, ...]:
+        """The threads that execute an instruction in the orbit of a state where one does.
+
+        What exchanges do not map one to one was marked in every state of the orbit.
+        """
+        return (thread,) if self.quotient is None else self.quotient.images(thread, node)
 
     # ---------------------------------------------------------------------- reporting
 
@@ -253,6 +279,8 @@ class _Report:
             return [], nothing
         engine = Engine(self.search.known, self.search.stops, self.search.checks)
         self.engine = engine
+        exchanged = self.search.quotient
+        self.lift = Lift(engine, self.data, None if exchanged is None else exchanged.symmetry)
         causes = Causes(engine)
         seen: dict[int, list[Goal]] = {}
         for event in events:
@@ -261,9 +289,9 @@ class _Report:
             else:
                 self._cause(causes, event)
         for thread, (count, depth, roots) in self.search._stuck.items():
-            causes.stuck(depth, thread, {root: self._stands(root, thread) for root in roots}, count)
+            self._stuck(causes, thread, depth, roots, count)
         self.native.paths(sorted(wanted(causes, seen.values())))
-        report = Reporter(engine, causes, self, self.data)
+        report = Reporter(engine, causes, self, self.data, self.lift)
         paths = {
             witness.name: report.path(seen[which]) if which in seen else None
             for which, witness in enumerate(self.program.witnesses)
@@ -281,7 +309,9 @@ class _Report:
             case EventKind.INVARIANT:
                 blamed = None
                 if thread != NOBODY:
-                    blamed = causes.blame(thread, self.data(root), self.data(final), event.which)
+                    source = Place(self.data(root), tuple(range(len(self.program.threads))))
+                    _, outcome, _ = self.lift.step(source, thread, final)
+                    blamed = causes.blamed(thread, outcome.leaves, event.which)
                 found = [
                     Goal(source) if last == NOBODY else Goal(source, last, after)
                     for source, last, after in goals
@@ -292,9 +322,23 @@ class _Report:
             case EventKind.AT_END:
                 causes.at_end(depth, event.which, [source for source, _, _ in goals], count)
 
-    def _stands(self, root: int, thread: int) -> int:
-        own = self.engine.layout.threads[thread]
-        return own.stops[own.pc.load(self.data(root)) - 1]
+    def _stuck(
+        self, causes: Causes, thread: int, depth: int, roots: Sequence[int], count: int
+    ) -> None:
+        """A thread can never finish from there; of threads that are exchanged, not all can."""
+        exchanged, message = self.search.quotient, ""
+        members = (thread,) if exchanged is None else exchanged.members(thread)
+        if len(members) > 1:
+            names = ", ".join(self.program.threads[member].name for member in members)
+            message = f"not all of {names} can ever finish"
+        left = list(roots)
+        for member in members:
+            own = self.engine.layout.threads[member]
+            stands = {root: pc for root in left if (pc := own.pc.load(self.data(root)))}
+            left = [root for root in left if root not in stands]
+            if stands:
+                places = {root: own.stops[pc - 1] for root, pc in stands.items()}
+                causes.stuck(depth, member, places, count, message)
 
     def data(self, root: int) -> bytes:
         """A state in the python engine's layout."""

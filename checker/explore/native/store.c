@@ -337,8 +337,9 @@ static void unpack(const tree *s, uint64_t root, uint64_t *v) {
   }
 }
 
-/* The root of a vector; 0 if some part of it was never interned. */
-static uint64_t find_root(const tree *s, const uint64_t *v) {
+/* The root of a vector, whose parts are interned with the worker's `spare` numbers; without them
+ * (NULL) they are only looked up: 0 if one was never interned. */
+static uint64_t root_of_vector(tree *s, const uint64_t *v, uint32_t *spare, int *stop) {
   uint32_t number[MAX_NODES];
   for (unsigned node = 0; node < s->nodes; node++) {
     uint64_t pair = 0;
@@ -347,7 +348,8 @@ static uint64_t find_root(const tree *s, const uint64_t *v) {
       pair = pair_of(number[s->left[node]], number[s->right[node]]);
       word = &pair;
     }
-    number[node] = find_words(&s->tables[node], word);
+    number[node] = spare ? intern(&s->tables[node], &spare[node], stop, word)
+                         : find_words(&s->tables[node], word);
     if (number[node] == 0)
       return 0;
   }

@@ -100,6 +100,7 @@ struct engine {
   uint8_t stops[NSTOPS + 1], sites[NSITES + 1];
   uint8_t *eligible, *compatible; /* ample sets, or NULL: see expand.c */
   uint64_t *sets;                 /* [NSTOPS][KEY_WORDS] */
+  symmetry *symmetry;             /* or NULL */
 
   /* the job */
   pthread_mutex_t lock;
