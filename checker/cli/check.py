@@ -24,6 +24,7 @@ from ..lang.scenario import Scenario
 from ..trace.data import check_writable, write_text
 from ..trace.errors import DataError
 from ..trace.names import line_ranges
+from .bounded import check_bounded
 from .library import Library, Subject
 from .modes import Mode, check_mode, mode_options
 from .outcome import EXIT_INCONCLUSIVE, EXIT_USAGE, Outcome, exit_status, report
@@ -93,9 +94,6 @@ def check(
     mode: Mode,
 ) -> int:
     """Check scenarios, by name or by path of a TOML file; none: the standard suite."""
-    if engine == "z3":
-        click.echo("genfscheck: the z3 engine is not built yet: use python", err=True)
-        return EXIT_USAGE
     library = Library(subject)
     chosen = library.chosen(names, full=full, large=large)
     workers = workers or _processors()
@@ -118,9 +116,9 @@ def check(
     return Run(library, settings, chosen).execute()
 
 
-def _usable(engine: EngineName) -> EngineName:
+def _usable(engine: EngineName | Literal["z3"]) -> EngineName | Literal["z3"]:
     """The engine asked for, or python where C cannot be compiled: that is said in one line."""
-    if engine != "python":
+    if engine not in ("python", "z3"):
         try:
             find_compiler()
         except NativeUnavailable as error:
@@ -177,7 +175,8 @@ class Run:
             for scenario in self.scenarios
         ]
         _ = self.library.source
-        events = run_jobs(check_scenario, tasks, self.settings.workers)
+        check_one = check_bounded if self.settings.effort.engine == "z3" else check_scenario
+        events = run_jobs(check_one, tasks, self.settings.workers)
         try:
             with closing(events), self._live() as live:
                 for event in events:

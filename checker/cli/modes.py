@@ -25,11 +25,21 @@ from ..trace.errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """How far the z3 engine looks: context switches and steps of a schedule, seconds in all."""
+
+    switches: int | None = None
+    steps: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Mode:
     """How a scenario is searched; the default is the usual way.
 
     ``checkpoint`` is saved to every ``every`` seconds, and ``resume`` gone on from.  ``swarm``:
-    walk at random instead.  ``fingerprints``: keep nothing else of a visited state.
+    walk at random instead.  ``fingerprints``: keep nothing else of a visited state.  ``limits``
+    are those of the z3 engine.
     """
 
     checkpoint: Path | None = None
@@ -37,6 +47,7 @@ class Mode:
     resume: Path | None = None
     swarm: swarm.Effort | None = None
     fingerprints: bool = False
+    limits: Limits = Limits()
 
     @property
     def kept(self) -> bool:
@@ -48,6 +59,7 @@ class Mode:
 
 
 _WALKS = swarm.Effort()
+_SWITCHES = 4
 _OPTIONS = (
     click.option("--checkpoint", type=click.Path(path_type=Path), metavar="FILE",
                  help="Save the search of one scenario, now and then and when it is stopped."),
@@ -62,11 +74,15 @@ _OPTIONS = (
     click.option("--walks", type=click.IntRange(min=1), default=None, metavar="N",
                  help=f"With --swarm: how many walks.  [default: {_WALKS.walks}]"),
     click.option("--steps", type=click.IntRange(min=1), default=None, metavar="N",
-                 help=f"With --swarm: steps of a walk at most.  [default: {_WALKS.steps}]"),
+                 help=f"With --swarm: steps of a walk at most.  [default: {_WALKS.steps}]  "
+                 "With --engine z3: steps of a schedule.  [default: any number]"),
+    click.option("--switches", type=click.IntRange(min=0), default=None, metavar="N",
+                 help="With --engine z3: context switches of a schedule at most.  "
+                 f"[default: {_SWITCHES}]"),
     click.option("--seed", type=click.IntRange(0, (1 << 64) - 1), default=None, metavar="K",
                  help=f"With --swarm: other walks.  [default: {_WALKS.seed}]"),
     click.option("--seconds", type=click.FloatRange(min=0), default=None, metavar="S",
-                 help="With --swarm: end after this time.  [default: none]"),
+                 help="With --swarm or --engine z3: end after this time.  [default: none]"),
 )  # fmt: skip
 
 
@@ -77,8 +93,17 @@ def mode_options(command: Callable[..., int]) -> Callable[..., int]:
     def packed(
         *args: Any, checkpoint: Path | None, checkpoint_every: float, resume: Path | None,
         storage: str, walking: bool, walks: int | None, steps: int | None, seed: int | None,
-        seconds: float | None, **others: Any,
+        seconds: float | None, switches: int | None, **others: Any,
     ) -> int:  # fmt: skip
+        if others["engine"] == "z3":
+            usual = checkpoint is None and resume is None and storage == "lossless"
+            if walking or not usual or walks is not None or seed is not None:
+                raise click.UsageError("the z3 engine has no other modes, only --switches, "
+                                       "--steps and --seconds")
+            limits = Limits(_SWITCHES if switches is None else switches, steps, seconds)
+            return command(*args, mode=Mode(limits=limits), **others)
+        if switches is not None:
+            raise click.UsageError("--switches is for --engine z3")
         given = {"walks": walks, "steps": steps, "seed": seed, "seconds": seconds}
         given = {name: value for name, value in given.items() if value is not None}
         if given and not walking:

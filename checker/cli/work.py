@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ..explore.errors import InternalError
 from ..explore.explore import explore
@@ -33,7 +34,7 @@ class Effort:
     """
 
     granularity: Granularity = "reduced"
-    engine: EngineName = "auto"
+    engine: EngineName | Literal["z3"] = "auto"
     threads: int = 1
     max_states: int | None = None
     max_memory: int | None = None
@@ -117,6 +118,8 @@ def search(
                 }
             )
 
+    if effort.engine == "z3":
+        raise InternalError("the z3 engine has its own way: check_bounded")
     memory = None if effort.max_memory is None else effort.max_memory << 20
     if task is not None and not effort.mode.usual:
         subtask = Subtask(

@@ -57,13 +57,14 @@ def explore_bounded(
     bounds: Bounds,
     *,
     granularity: Granularity = "reduced",
-    joining: bool = True,
+    joining: bool = False,
     encoding: Encoding = "booleans",
     milliseconds: int = 10_000,
     progress: Callable[[Search], None] | None = None,
 ) -> Bounded:
     """Search a program as it was compiled (see :func:`...explore.prepare.prepare`: not that).
 
+    ``joining``: paths that meet inside a block become one (slower: see the decision record).
     ``milliseconds`` are z3's for one question.  Raises SetupError where no input is consistent.
     """
     started = time.monotonic()

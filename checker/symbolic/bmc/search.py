@@ -92,6 +92,7 @@ class Candidate:
     choices: tuple[int, ...] = ()
     instr: int | None = None
     which: int = -1
+    at_end: bool = False
 
     @property
     def switches(self) -> int:
@@ -412,7 +413,7 @@ class Search:
             if guards.possible(bad):
                 self._candidate(
                     ("end", which), Candidate("invariant", invariant.name, arrival, bad,
-                                              which=which)
+                                              which=which, at_end=True)
                 )  # fmt: skip
 
     # -------------------------------------------------------------------- what is left
