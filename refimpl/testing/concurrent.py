@@ -1,0 +1,316 @@
+"""Threads that work on one file at once, and whether what they saw has an order."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from .api import DIRECT, MMAP, Broken, Handle, Implementation, Mapped
+from .history import History
+from .records import (
+    ABSENT,
+    RECORD,
+    Wrong,
+    changed,
+    check_records,
+    decode,
+    encode,
+    fault_name,
+)
+
+FILE = "shared"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation of a program: its name and its arguments, records and tags."""
+
+    name: str
+    arguments: tuple[object, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(map(str, self.arguments))})"
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to do to one file, ``size`` records long at first and holding ``tags``.
+
+    With ``cold`` none of it is in memory at first.  ``before`` is done by one thread, before
+    the others begin.
+    """
+
+    size: int
+    tags: tuple[int, ...]
+    programs: Mapping[str, Sequence[Call]]
+    cold: bool = True
+    before: Sequence[Call] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{self.size} records, tags {list(self.tags)}, {'cold' if self.cold else 'warm'}"]
+        programs = {"before": self.before, **self.programs} if self.before else self.programs
+        lines += [f"  {name}: {'; '.join(map(str, calls))}" for name, calls in programs.items()]
+        return "\n".join(lines)
+
+    @property
+    def records(self) -> int:
+        """How many records the file may ever have."""
+        most = self.size
+        for call in chain(self.before, *self.programs.values()):
+            if call.name in ("write", "write_direct"):
+                first, tags = call.arguments
+                assert isinstance(first, int) and isinstance(tags, tuple)
+                most = max(most, first + len(tags))
+            elif call.name == "truncate":
+                assert isinstance(call.arguments[0], int)
+                most = max(most, call.arguments[0])
+            elif call.name in ("load", "store"):
+                assert isinstance(call.arguments[0], int)
+                most = max(most, call.arguments[0] + 1)
+        return most
+
+
+class Player:
+    """One thread's program: its own handle and mapping of the file."""
+
+    def __init__(self, fs: Implementation, name: str, history: History, records: int) -> None:
+        self.name = name
+        self._history = history
+        self._file: Handle = fs.open(FILE)
+        self._direct: Handle | None = fs.open(FILE, direct=True) if DIRECT in fs.features else None
+        self._mapped: Mapped | None = None
+        if MMAP in fs.features:
+            self._mapped = self._file.mmap((records + 1) * RECORD)
+
+    def play(self, calls: Sequence[Call]) -> None:
+        for call in calls:
+            self.do(call)
+
+    def do(self, call: Call) -> None:
+        """Performs and notes one operation."""
+        name = {"read_direct": "read", "write_direct": "write"}.get(call.name, call.name)
+        body = getattr(self, f"_{call.name}")
+        self._history.run(self.name, name, call.arguments, lambda: body(*call.arguments))
+
+    def close(self) -> None:
+        if self._mapped is not None:
+            self._mapped.close()
+        self._file.close()
+        if self._direct is not None:
+            self._direct.close()
+
+    def _read(self, first: int, count: int) -> tuple[str, ...]:
+        return _values(self._file.pread(count * RECORD, first * RECORD))
+
+    def _read_direct(self, first: int, count: int) -> tuple[str, ...]:
+        assert self._direct is not None
+        return _values(self._direct.pread(count * RECORD, first * RECORD))
+
+    def _write(self, first: int, tags: tuple[int, ...]) -> None:
+        _whole(self._file.pwrite(b"".join(map(encode, tags)), first * RECORD), tags)
+
+    def _write_direct(self, first: int, tags: tuple[int, ...]) -> None:
+        assert self._direct is not None
+        _whole(self._direct.pwrite(b"".join(map(encode, tags)), first * RECORD), tags)
+
+    def _load(self, record: int) -> str:
+        assert self._mapped is not None
+        try:
+            return decode(self._mapped.load(record * RECORD, RECORD))
+        except OSError as error:
+            return fault_name(error)
+
+    def _store(self, record: int, tag: int) -> str | None:
+        assert self._mapped is not None
+        try:
+            self._mapped.store(record * RECORD, encode(tag))
+        except OSError as error:
+            return fault_name(error)
+        return None
+
+    def _truncate(self, records: int) -> None:
+        self._file.truncate(records * RECORD)
+
+    def _fsync(self) -> None:
+        self._file.fsync()
+
+    def _msync(self, first: int, count: int, invalidate: bool) -> None:
+        assert self._mapped is not None
+        self._mapped.sync(first * RECORD, count * RECORD, wait=True, invalidate=invalidate)
+
+    def _msync_later(self, first: int, count: int) -> None:
+        assert self._mapped is not None
+        self._mapped.sync(first * RECORD, count * RECORD, wait=False, invalidate=False)
+
+    def _willneed(self, first: int, count: int) -> None:
+        assert self._mapped is not None
+        self._mapped.willneed(first * RECORD, count * RECORD)
+
+    def _dontneed(self, first: int, count: int) -> None:
+        assert self._mapped is not None
+        self._mapped.dontneed(first * RECORD, count * RECORD)
+
+
+def _values(data: bytes) -> tuple[str, ...]:
+    return tuple(decode(data[i : i + RECORD]) for i in range(0, len(data), RECORD))
+
+
+def _whole(count: int, tags: Sequence[int]) -> None:
+    if count != len(tags) * RECORD:
+        raise Broken(f"{count} of {len(tags) * RECORD} bytes written, and no error")
+
+
+def prepare(fs: Implementation, task: Task) -> None:
+    """Makes the file of a task; it is on the device."""
+    file = fs.open(FILE, create=True)
+    for number, tag in enumerate(task.tags):
+        if tag:
+            file.pwrite(encode(tag), number * RECORD)
+    file.truncate(task.size * RECORD)
+    file.fsync()
+    if task.cold and MMAP in fs.features and task.size:
+        mapped = file.mmap(task.size * RECORD)
+        mapped.sync(0, task.size * RECORD, wait=True, invalidate=True)
+        mapped.close()
+    file.close()
+
+
+def look(
+    fs: Implementation, history: History, task: Task, since: int | None = None, stale_unit: int = 0
+) -> None:
+    """Reads every record, as an operation that began at ``since``, by default now.
+
+    After a crash ``since`` is the time at which the last fsync that returned was called:
+    what is found may be as old as that, and not older (buffered durable linearizability,
+    Izraelevitz, Mendes and Scott 2016).  Where a unit was changed since, of an
+    `Implementation` with a ``stale_unit``, anything may be found, and nothing is noted.
+    """
+    file = fs.open(FILE)
+    called = history.now() if since is None else since
+    values: tuple[str | None, ...] = _values(file.pread((task.records + 1) * RECORD, 0))
+    file.close()
+    if since is not None and stale_unit:
+        values += (ABSENT,) * (task.records - len(values))
+        sizes = [one.arguments[0] for one in history.operations if one.name == "truncate"]
+        least = min([task.size, *(size for size in sizes if isinstance(size, int))])
+        loose = {
+            record * RECORD // stale_unit
+            for one in history.operations
+            if one.returned is None or one.returned > since
+            for record in changed(one, task.records, least)
+        }
+        values = tuple(
+            None if number * RECORD // stale_unit in loose else value
+            for number, value in enumerate(values)
+        )
+    history.note("afterwards", "read", (0, task.records), values, called)
+
+
+def last_fsync(history: History) -> int:
+    """When the last fsync that returned was called; 0 if there was none."""
+    return max(
+        (one.called for one in history.operations if one.name == "fsync" and one.returned),
+        default=0,
+    )
+
+
+def explain(history: History, task: Task, page: int, unit: int | None = None) -> Wrong | None:
+    """What no order of the operations explains, if there is something.
+
+    ``page`` and ``unit`` are those of `check_records`.
+    """
+    return check_records(
+        history.operations, task.size, page, unit or page, task.tags, task.records
+    )
+
+
+def run_threads(fs: Implementation, task: Task, seconds: float = 20.0) -> History:
+    """Plays a task on real threads and reads everything, then again after a remount.
+
+    Raises what a thread raised, or `Broken` if one does not end.
+    """
+    prepare(fs, task)
+    history = History()
+    players = {name: Player(fs, name, history, task.records) for name in task.programs}
+    failures: list[BaseException] = []
+    gate = threading.Barrier(len(players))
+
+    def run(player: Player, calls: Sequence[Call]) -> None:
+        try:
+            gate.wait(seconds)
+            player.play(calls)
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [
+        threading.Thread(target=run, args=(players[name], calls), name=name, daemon=True)
+        for name, calls in task.programs.items()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(seconds)
+        if thread.is_alive():
+            raise Broken(f"{thread.name} does not end")
+    if failures:
+        raise failures[0]
+    for player in players.values():
+        player.close()
+    look(fs, history, task)
+    fs.remount()
+    look(fs, history, task)
+    return history
+
+
+def random_task(
+    seed: int,
+    threads: int = 3,
+    length: int = 8,
+    records: int = 12,
+    features: frozenset[str] = frozenset(),
+) -> Task:
+    """A task that depends on ``seed`` alone; every write has a tag of its own."""
+    chance = random.Random(seed)
+    tags = iter(range(1, 60000))
+    size = chance.randrange(records + 1)
+    first = tuple(next(tags) if chance.random() < 0.6 else 0 for _ in range(size))
+    return Task(
+        size,
+        first,
+        {
+            f"thread{number}": [
+                _random_call(chance, tags, records, features) for _ in range(length)
+            ]
+            for number in range(threads)
+        },
+        cold=chance.random() < 0.5,
+    )
+
+
+def _random_call(
+    chance: random.Random, tags: Iterator[int], records: int, features: frozenset[str]
+) -> Call:
+    names = ["read", "read", "write", "write", "truncate", "fsync"]
+    if MMAP in features:
+        names += ["load", "load", "store", "store", "msync", "msync_later", "willneed", "dontneed"]
+    if DIRECT in features:
+        names += ["read_direct", "write_direct"]
+    name = chance.choice(names)
+    first = chance.randrange(records)
+    count = chance.randint(1, min(4, records - first))
+    if name in ("write", "write_direct"):
+        return Call(name, (first, tuple(next(tags) for _ in range(count))))
+    if name in ("read", "read_direct", "msync_later", "willneed", "dontneed"):
+        return Call(name, (first, count))
+    if name == "truncate":
+        return Call(name, (chance.randrange(records + 1),))
+    if name == "load":
+        return Call(name, (first,))
+    if name == "store":
+        return Call(name, (first, next(tags)))
+    if name == "msync":
+        return Call(name, (first, count, chance.random() < 0.4))
+    return Call(name)

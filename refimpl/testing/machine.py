@@ -1,0 +1,254 @@
+"""`PageCacheMachine`: random operations of one thread against plain byte arrays."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import hypothesis.strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+)
+
+from .api import ADVICE, CRASH, CRASH_AT, DIRECT, MMAP, REMOVE, Implementation, PowerLost
+from .expected import Expected
+from .trial import LIMIT, Trial
+
+SECTOR = 512
+_EDGES = [edge + by for edge in (512, 1024, 4096, 8192, 12288) for by in (-1, 0, 1)]
+_SIZES = [512, 1024, 4096, 8192]
+OFFSETS = st.one_of(st.sampled_from([0, 1, *_EDGES]), st.integers(0, LIMIT - 1))
+LENGTHS = st.one_of(st.integers(1, 64), st.sampled_from(_SIZES), st.integers(1, 9000))
+NAMES = ("a", "b", "c")
+FILES = st.sampled_from(NAMES)
+
+
+def _has(feature: str) -> Callable[[Any], bool]:
+    return lambda self: feature in self.fs.features
+
+
+class PageCacheMachine(Trial, RuleBasedStateMachine):
+    """Derive from this, say what to test, and collect ``YourMachine.TestCase``.
+
+    A subclass defines `implementation`, and perhaps ``configurations``: a strategy whose
+    values it is given.  Every read, size and error is compared at once; all contents again
+    at the end, and once more after a remount.  ``docs/testing.md`` says what is checked.
+    """
+
+    configurations: ClassVar[st.SearchStrategy[Any]] = st.none()
+
+    def implementation(self, configuration: Any) -> Implementation:
+        """A new, empty, mounted file system."""
+        raise NotImplementedError
+
+    @initialize(data=st.data())
+    def begin(self, data: st.DataObject) -> None:
+        self.fs = self.implementation(data.draw(self.configurations, label="configuration"))
+        self.ready = True
+        for name in NAMES:
+            self.handle(name, create=True).fsync()
+            self.files[name] = Expected(name)
+
+    # Operations.
+
+    @rule(name=FILES, offset=OFFSETS, length=LENGTHS, direct=st.booleans())
+    def pwrite(self, name: str, offset: int, length: int, direct: bool) -> None:
+        direct, offset, length = self._way(direct, offset, length)
+        data = self._data(length)
+        self._write(name, data, offset, lambda: self.handle(name, direct).pwrite(data, offset))
+
+    @rule(name=FILES, length=LENGTHS)
+    def append(self, name: str, length: int) -> None:
+        offset = len(self.files[name].now)
+        data = self._data(min(length, LIMIT - offset))
+        if data:
+            self._write(name, data, offset, lambda: self.handle(name).pwrite(data, offset))
+
+    @rule(name=FILES, offset=OFFSETS, length=LENGTHS, direct=st.booleans())
+    def pread(self, name: str, offset: int, length: int, direct: bool) -> None:
+        direct, offset, length = self._way(direct, offset, length)
+        self._read(name, offset, length, lambda: self.handle(name, direct).pread(length, offset))
+
+    @rule(name=FILES, size=st.one_of(st.sampled_from([0, 1, *_EDGES]), st.integers(0, LIMIT)))
+    def truncate(self, name: str, size: int) -> None:
+        self._change(
+            name, self.files[name].truncated(size), lambda: self.handle(name).truncate(size)
+        )
+
+    @rule(name=FILES)
+    def fsync(self, name: str) -> None:
+        if self._attempt(self.handle(name).fsync, name):
+            self.files[name].promised()
+
+    @rule()
+    def sync(self) -> None:
+        if self._attempt(self.fs.sync):
+            for file in self.files.values():
+                file.promised()
+
+    # Mappings.
+
+    @precondition(_has(MMAP))
+    @rule(name=FILES, offset=OFFSETS, length=LENGTHS)
+    def store(self, name: str, offset: int, length: int) -> None:
+        offset, length = self._inside(name, offset, length)
+        if length:
+            data, mapped = self._data(length), self._map(name)
+            after = self.files[name].written(data, offset)
+            self._change(name, after, lambda: mapped.store(offset, data))
+
+    @precondition(_has(MMAP))
+    @rule(name=FILES, offset=OFFSETS, length=LENGTHS)
+    def load(self, name: str, offset: int, length: int) -> None:
+        offset, length = self._inside(name, offset, length)
+        if length:
+            mapped = self._map(name)
+            self._read(name, offset, length, lambda: mapped.load(offset, length))
+
+    @precondition(_has(MMAP))
+    @rule(name=FILES)
+    def load_past_the_end(self, name: str) -> None:
+        """Far behind it: a page that holds the end may be loaded from."""
+        try:
+            self._map(name).load(2 * LIMIT + (1 << 20) - 1, 1)
+        except OSError as error:
+            assert error.errno == errno.EFAULT, error
+        else:
+            raise AssertionError("a load past the end of the file succeeded")
+
+    @precondition(_has(MMAP))
+    @rule(name=FILES, offset=OFFSETS, length=LENGTHS, wait=st.booleans(), invalidate=st.booleans())
+    def msync(self, name: str, offset: int, length: int, wait: bool, invalidate: bool) -> None:
+        mapped = self._map(name)
+        self._attempt(lambda: mapped.sync(offset, length, wait=wait, invalidate=invalidate), name)
+
+    @precondition(_has(ADVICE))
+    @rule(name=FILES, offset=OFFSETS, length=LENGTHS, need=st.booleans())
+    def advise(self, name: str, offset: int, length: int, need: bool) -> None:
+        mapped = self._map(name)
+        (mapped.willneed if need else mapped.dontneed)(offset, length)
+
+    @precondition(_has(MMAP))
+    @rule(name=FILES)
+    def unmap(self, name: str) -> None:
+        if name in self.maps:
+            self.maps.pop(name).close()
+
+    # Names.
+
+    @rule(name=FILES)
+    def close(self, name: str) -> None:
+        for direct in (False, True):
+            handle = self.handles.pop((name, direct), None)
+            if handle is not None:
+                handle.close()
+        if name in self.maps:
+            self.maps.pop(name).close()
+
+    @precondition(_has(REMOVE))
+    @rule(name=FILES)
+    def replace(self, name: str) -> None:
+        """Removes a file and makes it again.  A removal that fails may have happened."""
+        file = self.files[name]
+        self.close(name)
+        if not self._attempt(lambda: self.fs.remove(name), name, gone=True):
+            self._settle()
+            return
+        file.found(b"")
+        file.may_be_missing = True
+        self.handle(name, create=True)
+
+    # Ends.
+
+    @rule()
+    def remount(self) -> None:
+        self._settle()
+
+    @precondition(_has(CRASH))
+    @rule(tear=st.none() | st.integers(0, 999))
+    def crash(self, tear: int | None) -> None:
+        self._crash(tear)
+
+    @precondition(_has(CRASH_AT))
+    @rule(writes=st.integers(1, 12), tear=st.none() | st.integers(0, 999))
+    def crash_at(self, writes: int, tear: int | None) -> None:
+        self.fs.crash_at(writes, tear)
+
+    @precondition(lambda self: self.fs.faults)
+    @rule(data=st.data(), skip=st.integers(0, 4), count=st.integers(1, 3))
+    def fault(self, data: st.DataObject, skip: int, count: int) -> None:
+        """The next operations may fail."""
+        if self.armed is None:
+            self.armed = data.draw(st.sampled_from(sorted(self.fs.faults)), label="kind")
+            self.fired = self.fs.fired()
+            self.fs.fault(self.armed, skip, count)
+
+    @precondition(lambda self: self.armed)
+    @rule()
+    def no_faults(self) -> None:
+        self._disarm()
+
+    @precondition(lambda self: "write" in self.fs.write_faults and self.armed is None)
+    @rule(name=FILES, offset=OFFSETS, length=LENGTHS, last=st.booleans())
+    def failing_fsync(self, name: str, offset: int, length: int, last: bool) -> None:
+        """A write fails during fsync, or during unmount, and nothing else is under way.
+
+        Whoever waits for the write must be told.
+        """
+        if not self._attempt(self.fs.sync):
+            return
+        self.pwrite(name, offset, length, False)
+        handle, file = self.handle(name), self.files[name]
+        before = self.fs.fired()
+        self.fs.fault("write", 0, 1)
+        try:
+            if last:
+                self._forget()
+                self.fs.remount()
+            else:
+                handle.fsync()
+            failed = False
+        except OSError as error:
+            assert error.errno == errno.EIO, error
+            failed = True
+        except PowerLost:
+            self._crash(None)
+            return
+        fired = self.fs.fired() != before
+        self.fs.no_faults()
+        assert failed == fired, (
+            f"{'unmount' if last else 'fsync'} of {name} "
+            + ("reported an error that never was" if failed else "succeeded, but a write failed")
+        )
+        file.doubt = file.doubt or failed
+        self._settle()
+
+    # What holds at all times.
+
+    @invariant()
+    def sizes(self) -> None:
+        if not self.ready:
+            return
+        for name in self.files:
+            self._size(name)
+
+    def teardown(self) -> None:
+        if not self.ready:
+            return
+        try:
+            if len(self.files) == len(NAMES):
+                self._settle()
+                self.fs.at_rest()
+        finally:
+            self.fs.close()
+
+    def _way(self, direct: bool, offset: int, length: int) -> tuple[bool, int, int]:
+        """Direct transfers are made of whole sectors."""
+        if not direct or DIRECT not in self.fs.features:
+            return False, offset, length
+        return True, offset & -SECTOR, length + SECTOR - 1 & -SECTOR

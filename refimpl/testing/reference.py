@@ -1,0 +1,266 @@
+"""The reference implementation as an `Implementation`, and its own machine."""
+
+from __future__ import annotations
+
+import errno
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import ClassVar
+
+import hypothesis.strategies as st
+
+from ..config import Config
+from ..errors import Crashed, MachineDead
+from ..file import File
+from ..file import Mapping as FileMapping
+from ..image import format_image
+from ..mount import FileSystem, mount
+from .api import ADVICE, CRASH, CRASH_AT, DIRECT, MMAP, REMOVE, Broken, Implementation, PowerLost
+from .machine import PageCacheMachine
+
+
+@contextmanager
+def _answers() -> Iterator[None]:
+    """A machine that has stopped is no answer to the caller."""
+    try:
+        yield
+    except Crashed as crashed:
+        raise PowerLost(crashed.why) from crashed
+    except MachineDead as dead:
+        raise Broken(f"{type(dead).__name__}: {dead.why}") from dead
+
+
+class ReferenceMapping:
+    """A `Mapped`."""
+
+    def __init__(self, mapping: FileMapping) -> None:
+        self._mapping = mapping
+
+    def load(self, offset: int, length: int) -> bytes:
+        with _answers():
+            return self._mapping[offset : offset + length]
+
+    def store(self, offset: int, data: bytes) -> None:
+        with _answers():
+            self._mapping[offset : offset + len(data)] = data
+
+    def sync(self, offset: int, length: int, *, wait: bool, invalidate: bool) -> None:
+        with _answers():
+            self._mapping.sync(offset, length, wait=wait, invalidate=invalidate)
+
+    def willneed(self, offset: int, length: int) -> None:
+        with _answers():
+            self._mapping.willneed(offset, length)
+
+    def dontneed(self, offset: int, length: int) -> None:
+        with _answers():
+            self._mapping.dontneed(offset, length)
+
+    def close(self) -> None:
+        with _answers():
+            self._mapping.close()
+
+
+class ReferenceFile:
+    """A `Handle`."""
+
+    def __init__(self, file: File) -> None:
+        self._file = file
+
+    def pread(self, length: int, offset: int) -> bytes:
+        with _answers():
+            return self._file.pread(length, offset)
+
+    def pwrite(self, data: bytes, offset: int) -> int:
+        with _answers():
+            return self._file.pwrite(data, offset)
+
+    def truncate(self, size: int) -> None:
+        with _answers():
+            self._file.truncate(size)
+
+    def fsync(self) -> None:
+        with _answers():
+            self._file.fsync()
+
+    def size(self) -> int:
+        with _answers():
+            return self._file.stat().size
+
+    def mmap(self, length: int) -> ReferenceMapping:
+        with _answers():
+            return ReferenceMapping(self._file.mmap(length))
+
+    def close(self) -> None:
+        with _answers():
+            self._file.close()
+
+
+@cache
+def _formatted(size: int, block_size: int, files: int) -> bytes:
+    """An image: formatting one takes longer than most tests."""
+    with tempfile.TemporaryDirectory(prefix="genfscheck-") as directory:
+        image = Path(directory) / "image"
+        format_image(image, size, block_size, files, fill=b"\xee")
+        return image.read_bytes()
+
+
+class Reference:
+    """An `Implementation`: an image in a directory of its own, mounted with ``config``.
+
+    Free blocks hold 0xEE, so that contents that nobody wrote are seen.
+    """
+
+    features = frozenset({MMAP, ADVICE, DIRECT, REMOVE, CRASH, CRASH_AT})
+    faults: Mapping[str, frozenset[int]] = {
+        "read": frozenset({errno.EIO}),
+        "write": frozenset({errno.EIO}),
+        "short": frozenset({errno.EIO}),
+        "bmap": frozenset({errno.EIO}),
+        "space": frozenset({errno.ENOSPC}),
+        "journal": frozenset({errno.EIO}),
+        "page": frozenset(),
+        "heap": frozenset(),
+    }
+    write_faults = frozenset({"write", "short", "bmap", "journal"})
+
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        size: int = 256 * 1024,
+        block_size: int = 1024,
+        files: int = 8,
+        **knobs: object,
+    ) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="genfscheck-")
+        self.image = Path(self._directory.name) / "image"
+        self.image.write_bytes(_formatted(size, block_size, files))
+        chosen: dict[str, object] = {"durable": False, "patience": 5.0, "syncer_period": 0.0}
+        self._config = config
+        self._knobs = (chosen | knobs) if config is None else knobs
+        self._fired = 0
+        self.mounted: FileSystem = self._mount()
+        self.stale_unit = max(block_size, self.mounted.kernel.page_size)
+
+    def _mount(self) -> FileSystem:
+        return mount(self.image, self._config, **self._knobs)
+
+    def open(self, name: str, *, create: bool = False, direct: bool = False) -> ReferenceFile:
+        with _answers():
+            try:
+                return ReferenceFile(self.mounted.open(name, "r+", direct=direct))
+            except FileNotFoundError:
+                if not create:
+                    raise
+            return ReferenceFile(self.mounted.open(name, "x+", direct=direct))
+
+    def remove(self, name: str) -> None:
+        with _answers():
+            self.mounted.remove(name)
+
+    def sync(self) -> None:
+        with _answers():
+            self.mounted.sync()
+
+    def remount(self) -> None:
+        failed: OSError | None = None
+        with _answers():
+            try:
+                self.mounted.unmount(force=True)
+            except MachineDead:
+                raise
+            except OSError as error:
+                failed = error
+        self._fired = self.fired()
+        self.mounted = self._mount()
+        if failed is not None:
+            raise failed
+
+    def crash(self, tear: int | None) -> None:
+        self.mounted.crash(tear)
+        if not isinstance(self.mounted.kernel.machine.dead, Crashed):
+            with _answers():
+                self.mounted.kernel.machine.check()
+        self._fired = self.fired()
+        self.mounted = self._mount()
+
+    def crash_at(self, writes: int, tear: int | None) -> None:
+        device = self.mounted.kernel.dev
+        with _answers():
+            device.crash_at(device.writes + writes - 1, tear)
+
+    def fault(self, kind: str, skip: int, count: int) -> None:
+        self.mounted.faults.arm(kind, skip, count)
+
+    def no_faults(self) -> None:
+        self.mounted.faults.disarm()
+
+    def fired(self) -> int:
+        return self._fired + sum(self.mounted.faults.fired.values())
+
+    def at_rest(self) -> None:
+        """Nothing is BUSY, counted, mapped for a transfer or on the heap."""
+        self.sync()
+        kernel = self.mounted.kernel
+        wrong = [
+            f"{kernel.bufs.value} buffers" if kernel.bufs.value else "",
+            f"{kernel.heap.value} arrays" if kernel.heap.value else "",
+            f"{kernel.kva.total - kernel.kva.free} pages of the pager map"
+            if kernel.kva.free != kernel.kva.total
+            else "",
+        ]
+        for vp in kernel.vnodes.values():
+            if vp.v_numoutput.value:
+                wrong.append(f"v_numoutput {vp.v_numoutput.value} of {vp}")
+            if not vp.v_size.value == vp.v_writesize.value == vp.inode.size:
+                wrong.append(f"sizes of {vp} differ")
+            if not vp.uobj.npages.value == len(vp.uobj.tree) == len(list(vp.uobj.memq)):
+                wrong.append(f"pages of {vp} are miscounted")
+            wrong.extend(page.describe() for page in vp.uobj.tree.values() if page.flags.value & 1)
+        if any(wrong):
+            raise Broken("still held at rest: " + "; ".join(one for one in wrong if one))
+
+    def close(self) -> None:
+        try:
+            self.mounted.crash()
+        finally:
+            self._directory.cleanup()
+
+
+@st.composite
+def geometries(draw: st.DrawFn) -> dict[str, object]:
+    """Arguments of `Reference`: sizes of pages and blocks, memory just enough or ample, ..."""
+    block_size = draw(st.sampled_from([1024, 512, 4096, 8192]))
+    page_size = draw(st.sampled_from([1024, 512, 4096]))
+    mode = draw(st.sampled_from(["plain", "journal", "compat"]))
+    windows = draw(st.sampled_from([4, 1]))
+    window_pages = draw(st.sampled_from([2, 1]))
+    scarce = draw(st.booleans())
+    maxphys = 4096
+    pages = max(block_size // page_size, window_pages)
+    return {
+        "block_size": block_size,
+        "page_size": page_size,
+        "journal": mode == "journal",
+        "compat": mode == "compat",
+        "windows": windows,
+        "window_pages": window_pages,
+        "memory_pages": 4 * pages + 2 * (maxphys // page_size) if scarce else 1024,
+        "maxphys": maxphys,
+        "array_on_stack": 1,
+        "io_threads": 2,
+    }
+
+
+class ReferenceMachine(PageCacheMachine):
+    """The reference implementation on trial, "hardened" unless a subclass says otherwise."""
+
+    variant: ClassVar[str] = "hardened"
+    configurations: ClassVar[st.SearchStrategy[dict[str, object]]] = geometries()
+
+    def implementation(self, configuration: dict[str, object]) -> Implementation:
+        return Reference(variant=self.variant, **configuration)  # type: ignore[arg-type]
