@@ -1,10 +1,21 @@
-"""How an instruction reads shared variables: under which conditions, and what it asks."""
+"""How shared variables are read: which, under which conditions, and what is asked of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from ..lang import ir
+
+
+def read_by(expr: ir.Expr) -> set[int]:
+    """The shared variables that an expression reads."""
+    found: set[int] = set()
+    for sub in ir.walk(expr):
+        if isinstance(sub, ir.Shared):
+            found.add(sub.var)
+        elif isinstance(sub, ir.ListNext):
+            found.add(sub.list.var)
+    return found
 
 
 def guarded_reads(

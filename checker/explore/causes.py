@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..lang import ir
+from .asking import read_by
 from .engine import Engine
 from .errors import InternalError
 from .paths import Goal
@@ -178,14 +179,3 @@ def blocking(thread: ir.Thread, stop: int) -> ir.Instr:
             break
         node = instr.next
     return thread.code[stop]
-
-
-def read_by(expr: ir.Expr) -> set[int]:
-    """The shared variables that an expression reads."""
-    found: set[int] = set()
-    for sub in ir.walk(expr):
-        if isinstance(sub, ir.Shared):
-            found.add(sub.var)
-        elif isinstance(sub, ir.ListNext):
-            found.add(sub.list.var)
-    return found

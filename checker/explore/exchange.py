@@ -76,7 +76,7 @@ class Exchanges:
         self.units: list[dict[int, Unit]] = [units(thread) for thread in program.threads]
         self._paths: dict[tuple[int, int, frozenset[int]], list[Path]] = {}
         self.uneven: list[set[int]] = [set() for _ in program.threads]
-        """For each thread the nodes of the regions that were compared as a whole (:meth:`_unit`)."""
+        """For each thread the nodes of regions that were compared as a whole (:meth:`_unit`)."""
 
     def exchange(self, one: int, two: int) -> None:
         """Verify that two threads may be exchanged.  Raises NotSymmetric or TooComplex."""

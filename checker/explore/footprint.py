@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..lang import ir
-from .asking import only_own
+from .asking import only_own, read_by
 from .intervals import Env, Ranges
 from .owners import Elements, Owners, required
 from .pygen import Checks
@@ -143,17 +143,7 @@ def _about(guard: ir.Expr, var: int) -> ir.Expr | None:
             if one is None or two is None:
                 return (one or two) if op == "and" else None
             return ir.Binary(op, one, two, ctype)
-    return guard if _variables(guard) == {var} else None
-
-
-def _variables(expr: ir.Expr) -> set[int]:
-    found: set[int] = set()
-    for sub in ir.walk(expr):
-        if isinstance(sub, ir.Shared):
-            found.add(sub.var)
-        elif isinstance(sub, ir.ListNext):
-            found.add(sub.list.var)
-    return found
+    return guard if read_by(guard) == {var} else None
 
 
 class Blocks:

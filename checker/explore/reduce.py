@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..lang import ir
-from .asking import only_own
-from .causes import read_by
+from .asking import only_own, read_by
 from .engine import Engine, Facts, fine_stops
 from .intervals import Ranges
 from .nesting import Lock, in_cycles

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from ..explore.layout import dynamic_locals
 from ..explore.liveness import Liveness
 from ..lang import ir
 from .names import comment, type_of
@@ -49,20 +50,6 @@ class Storage:
             for (var, element), place in self.cells.items()
             if self.live.is_live(node, var, element)
         }
-
-
-def _dynamic(thread: ir.Thread) -> set[int]:
-    """The arrays that are accessed at an index that is not constant."""
-    found: set[int] = set()
-    for instr in thread.code:
-        exprs = [sub for root in ir.action_reads(instr.action) for sub in ir.walk(root)]
-        if isinstance(instr.action, ir.Assign | ir.Choose):
-            exprs.append(instr.action.target)
-        for expr in exprs:
-            if isinstance(expr, ir.Local) and expr.index is not None:
-                if not isinstance(expr.index, ir.Const):
-                    found.add(expr.var)
-    return found
 
 
 def _stored(thread: ir.Thread, live: Liveness, action: ir.Action) -> int:
@@ -120,7 +107,7 @@ def _conflicts(thread: ir.Thread, live: Liveness, units: list[_Unit]) -> list[in
 
 def place_locals(thread: ir.Thread, live: Liveness, stops: Sequence[int]) -> Storage:
     """Choose the places of a thread's locals.  Raises ExportError for values beyond an int."""
-    storage = Storage(thread, live, dynamic=_dynamic(thread))
+    storage = Storage(thread, live, dynamic=dynamic_locals(thread))
     units = _units(thread, live, stops, storage.dynamic)
     conflicts = _conflicts(thread, live, units)
     pools: dict[tuple[str, int], list[int]] = {}

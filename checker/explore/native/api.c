@@ -70,13 +70,10 @@ static int new_worker(engine *e, unsigned number) {
   worker *w = &e->worker[number];
   w->e = e;
   w->number = number;
-  w->blocks = calloc(NBLOCKS + 1, 1);
-  w->strays = calloc(NSITES + 1, 1);
-  w->broken_faults = calloc(NFAULTS + 1, 1);
+  int ok = new_coverage(&w->covered);
   w->run.stops = e->stops;
   w->run.sites = e->sites;
-  w->run.strays = w->strays;
-  int ok = w->blocks && w->strays && w->broken_faults;
+  w->run.strays = w->covered.strays;
   for (unsigned level = 0; level < e->tree.levels; level++) {
     w->item[level] = malloc(PENDING * e->tree.nodes_at[level] * sizeof(item));
     ok = ok && w->item[level];
@@ -135,14 +132,12 @@ void ge_free(engine *e) {
   for (unsigned i = 1; i < e->started; i++)
     pthread_join(e->worker[i].thread, NULL);
   free_edges(e);
+  free_pathing(e);
   for (unsigned i = 0; i < e->workers; i++) {
     worker *w = &e->worker[i];
-    free(w->blocks);
-    free(w->strays);
-    free(w->broken_faults);
+    free_coverage(&w->covered);
     for (unsigned level = 0; level < e->tree.levels; level++)
       free(w->item[level]);
-    free(w->found.item);
     clear_events(&w->events);
   }
   free(e->worker);
@@ -270,18 +265,10 @@ uint64_t ge_find(engine *e, const uint64_t *v) {
 }
 
 void ge_coverage(engine *e, uint8_t *blocks, uint8_t *strays, uint8_t *broken_faults) {
-  memset(blocks, 0, NBLOCKS);
-  memset(strays, 0, NSITES);
-  memset(broken_faults, 0, NFAULTS);
-  for (unsigned i = 0; i < e->workers; i++) {
-    const worker *w = &e->worker[i];
-    for (size_t j = 0; j < NBLOCKS; j++)
-      blocks[j] |= w->blocks[j];
-    for (size_t j = 0; j < NSITES; j++)
-      strays[j] |= w->strays[j];
-    for (size_t j = 0; j < NFAULTS; j++)
-      broken_faults[j] |= w->broken_faults[j];
-  }
+  const coverage all = {blocks, strays, broken_faults};
+  clear_coverage(&all);
+  for (unsigned i = 0; i < e->workers; i++)
+    add_coverage(&all, &e->worker[i].covered);
 }
 
 int ge_event_class(engine *e, uint64_t index, uint64_t out[8]) {

@@ -166,15 +166,6 @@ static int failed(worker *w, unsigned t) {
   }
 }
 
-#define BLOCK_TAKEN 1
-#define BLOCK_TRIED 2
-
-INLINE void cover(worker *w, uint8_t how) {
-  uint32_t n = w->run.overflow ? PATH_CAP : w->run.npath;
-  for (uint32_t i = 0; i < n; i++)
-    w->blocks[w->run.path[i]] |= how;
-}
-
 /* The next choices, in lexicographic order; 0 if these were the last. */
 INLINE int next_choices(run *r) {
   while (r->made && r->choice[r->made - 1] + 1 >= r->count[r->made - 1])
@@ -210,8 +201,8 @@ static NOINLINE void cover_images(worker *w, unsigned t) {
       r->made = r->npath = r->overflow = 0;
       int kind = step(order[t], v, r);
       if (kind == R_BROKEN)
-        w->broken_faults[r->fault] = 1;
-      cover(w, kind == R_BLOCKED ? BLOCK_TRIED : BLOCK_TAKEN);
+        w->covered.broken_faults[r->fault] = 1;
+      cover(&w->covered, r, kind == R_BLOCKED ? BLOCK_TRIED : BLOCK_TAKEN);
     } while (r->made != 0 && next_choices(r));
   }
 }
@@ -247,12 +238,12 @@ static NOINLINE int run_thread(worker *w, unsigned t) {
       if (kind == R_FAULT)
         enough = failed(w, t);
       else if (kind == R_BROKEN)
-        w->broken_faults[r->fault] = 1;
+        w->covered.broken_faults[r->fault] = 1;
     }
     if (kind != R_BLOCKED)
       result |= kind == R_STOP ? ENABLED : ENABLED | FAILED;
     if (e->job == SEARCH) {
-      cover(w, kind == R_BLOCKED ? BLOCK_TRIED : BLOCK_TAKEN);
+      cover(&w->covered, r, kind == R_BLOCKED ? BLOCK_TRIED : BLOCK_TAKEN);
       if (unlikely(e->symmetry != NULL))
         uneven |= met_uneven(w);
     }

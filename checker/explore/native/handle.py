@@ -22,6 +22,7 @@ from .tables import NativeModel
 
 API_VERSION = 1
 NOBODY = 0xFFFFFFFF
+_PIECE = 200_000
 _U64 = POINTER(c_uint64)
 _U32 = POINTER(c_uint32)
 _I64 = POINTER(c_int64)
@@ -54,6 +55,7 @@ _API: dict[str, tuple[Any, list[Any]]] = {
     "ge_stuck": (None, [c_void_p, c_uint, _U64]),
     "ge_stuck_goals": (None, [c_void_p, c_uint, _U64]),
     "ge_paths": (c_int, [c_void_p, _U64, c_uint64]),
+    "ge_paths_on": (c_int, [c_void_p, c_uint64]),
     "ge_switches": (c_uint32, [c_void_p, c_uint64, c_uint]),
     "ge_depth": (c_uint32, [c_void_p, c_uint64]),
     "ge_predecessors": (c_uint64, [c_void_p, c_uint64, c_uint, _U64, c_uint64]),
@@ -327,7 +329,10 @@ class NativeEngine:
     def paths(self, roots: Sequence[int]) -> None:
         """Prepare the shortest paths to some states."""
         wanted = (c_uint64 * max(1, len(roots)))(*roots)
-        if self._functions.ge_paths(self._engine, wanted, len(roots)):
+        status = int(self._functions.ge_paths(self._engine, wanted, len(roots)))
+        while status == 0:  # in pieces, so that it can be interrupted between them
+            status = int(self._functions.ge_paths_on(self._engine, _PIECE))
+        if status == 3:
             raise NativeError("not enough memory for the shortest paths")
 
     def switches(self, root: int, last: int) -> int | None:

@@ -6,6 +6,8 @@
  * edges are computed again).
  */
 
+enum { PATHS_DONE, PATHS_BACK, PATHS_FORTH };
+
 static uint64_t set_place(const root_set *s, uint64_t root) {
   uint64_t at = hash_root(root) & (s->cells - 1);
   while (s->key[at] && s->key[at] != root)
@@ -175,27 +177,25 @@ static int mark_depth(engine *e, const uint64_t *goal, uint64_t goals, roots *al
   return ok && all->count - first <= UINT32_MAX;
 }
 
-/* Mark backward; `all` gets the marked states from the deepest on, `size` how many of each depth. */
-static int mark_backward(engine *e, const roots *goal, const roots *depth, roots *all,
-                         uint64_t *size) {
-  uint64_t used = 0;
-  for (uint64_t d = e->path_depths; d-- > 0;) {
-    uint64_t first = used, before = all->count;
-    while (used < goal->count && depth->item[used] == d)
-      used++;
-    if (!mark_depth(e, goal->item + first, used - first, all))
-      return 0;
-    size[d] = all->count - before;
-    if (d > 0)
-      run_job(e, BACKWARD, e->layer[d - 1], e->layer[d]);
-    if (e->dead || e->full)
-      return 0;
-  }
+/* The states of the present depth are all marked: those goals that are there, and those from which
+ * a step leads to a marked state of the next. */
+static int mark_present(engine *e) {
+  struct pathing *p = &e->pathing;
+  uint64_t first = p->used, before = p->all.count;
+  while (p->used < p->goal.count && p->depth.item[p->used] == e->path_depth)
+    p->used++;
+  if (!mark_depth(e, p->goal.item + first, p->used - first, &p->all))
+    return 0;
+  p->size[e->path_depth] = p->all.count - before;
+  if (e->path_depth)
+    p->at = e->layer[e->path_depth - 1];
   return 1;
 }
 
 /* Number the marked states by depth, and make room for their switches. */
-static int number_marked(engine *e, const roots *all, const uint64_t *size) {
+static int number_marked(engine *e) {
+  const roots *all = &e->pathing.all;
+  const uint64_t *size = e->pathing.size;
   uint64_t n = all->count, from = n, to = 0;
   set_free(&e->wanted);
   e->path_bytes = n * (16 + 4 * NTHREADS) + 4 * n * 12;
@@ -219,34 +219,89 @@ static int number_marked(engine *e, const roots *all, const uint64_t *size) {
   return 1;
 }
 
-int ge_paths(engine *e, const uint64_t *root, uint64_t n) {
-  roots goal = {0}, depth = {0}, all = {0};
-  uint64_t *size = NULL;
-  free_paths(e);
-  if (e->dead || e->full)
-    return 3;
-  int ok = find_goals(e, root, n, &goal, &depth);
-  if (ok && goal.count) {
-    e->path_depths = depth.item[0] + 1;
-    size = calloc(e->path_depths, sizeof *size);
-    ok = size && mark_backward(e, &goal, &depth, &all, size) && number_marked(e, &all, size);
-    for (uint64_t d = 0; ok && d + 1 < e->path_depths; d++) {
-      e->path_depth = d;
-      run_job(e, FORWARD, e->path_layer[d], e->path_layer[d + 1]);
-      ok = !e->dead && !e->full;
-    }
-  }
-  free(goal.item);
-  free(depth.item);
-  free(all.item);
-  free(size);
+static void free_pathing(engine *e) {
+  struct pathing *p = &e->pathing;
+  free(p->goal.item);
+  free(p->depth.item);
+  free(p->all.item);
+  free(p->size);
+  *p = (struct pathing){.phase = PATHS_DONE};
   for (unsigned i = 0; i < e->workers; i++) {
     free(e->worker[i].found.item);
     e->worker[i].found = (roots){0};
   }
+}
+
+/* Begin to look for the shortest paths to some states: 0 ok, 3 memory.  ge_paths_on does it. */
+int ge_paths(engine *e, const uint64_t *root, uint64_t n) {
+  struct pathing *p = &e->pathing;
+  free_pathing(e);
+  free_paths(e);
+  int ok = !e->dead && !e->full && find_goals(e, root, n, &p->goal, &p->depth);
+  if (ok && p->goal.count) {
+    e->path_depths = p->depth.item[0] + 1;
+    e->path_depth = e->path_depths - 1;
+    p->phase = PATHS_BACK;
+    p->size = calloc(e->path_depths, sizeof *p->size);
+    ok = p->size && mark_present(e);
+  }
+  if (ok)
+    return 0;
+  free_pathing(e);
+  free_paths(e);
+  return 3;
+}
+
+/* Some more positions of a range; when they are all done, `at` is the end. */
+static int advance_paths(engine *e, int job, uint64_t end, uint64_t budget) {
+  uint64_t *at = &e->pathing.at, to = end - *at > budget ? *at + budget : end;
+  run_job(e, job, *at, to);
+  *at = to;
+  return !e->dead && !e->full;
+}
+
+static int step_back(engine *e, uint64_t budget) {
+  struct pathing *p = &e->pathing;
+  if (e->path_depth == 0) {
+    p->phase = PATHS_FORTH;
+    p->at = 0;
+    return number_marked(e);
+  }
+  uint64_t end = e->layer[e->path_depth];
+  if (!advance_paths(e, BACKWARD, end, budget))
+    return 0;
+  if (p->at < end)
+    return 1;
+  e->path_depth--;
+  return mark_present(e);
+}
+
+static int step_forth(engine *e, uint64_t budget) {
+  struct pathing *p = &e->pathing;
+  if (e->path_depth + 1 >= e->path_depths) {
+    p->phase = PATHS_DONE;
+    return 1;
+  }
+  uint64_t end = e->path_layer[e->path_depth + 1];
+  if (!advance_paths(e, FORWARD, end, budget))
+    return 0;
+  e->path_depth += p->at == end;
+  return 1;
+}
+
+/* Go on with about so many states: 0 not finished, 2 finished, 3 memory. */
+int ge_paths_on(engine *e, uint64_t budget) {
+  int ok = 1;
+  if (e->pathing.phase == PATHS_BACK)
+    ok = step_back(e, budget ? budget : 1);
+  else if (e->pathing.phase == PATHS_FORTH)
+    ok = step_forth(e, budget ? budget : 1);
+  if (ok && e->pathing.phase != PATHS_DONE)
+    return 0;
+  free_pathing(e);
   if (!ok)
     free_paths(e);
-  return ok ? 0 : 3;
+  return ok ? 2 : 3;
 }
 
 static uint32_t path_depth_of(const engine *e, uint32_t number) {

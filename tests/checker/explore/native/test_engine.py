@@ -403,6 +403,12 @@ class Engine:
         self.lib.ge_coverage(self.handle, blocks, strays, wrong)
         return list(blocks.raw), strays.raw, {i for i, one in enumerate(wrong.raw) if one}
 
+    def paths(self, roots: ctypes.Array[ctypes.c_uint64], n: int, budget: int) -> None:
+        assert self.lib.ge_paths(self.handle, roots, ctypes.c_uint64(n)) == 0
+        while (status := self.lib.ge_paths_on(self.handle, ctypes.c_uint64(budget))) == 0:
+            pass
+        assert status == 2
+
     def stuck(self, thread: int) -> tuple[int, int, set[Vector]]:
         out = (ctypes.c_uint64 * 4)()
         self.lib.ge_stuck(self.handle, thread, out)
@@ -496,7 +502,7 @@ def compare_paths(plain: Plain, engine: Engine, draw: random.Random) -> None:
     assert set(roots) == set(plain.depth)
     goals = set(draw.sample(sorted(roots), min(3, len(roots))))
     wanted = (ctypes.c_uint64 * len(goals))(*(roots[goal] for goal in sorted(goals)))
-    assert engine.lib.ge_paths(engine.handle, wanted, ctypes.c_uint64(len(goals))) == 0
+    engine.paths(wanted, len(goals), budget=draw.choice((1, 7, 1000)))
     best = plain.switches(goals)
     for state, root in roots.items():
         rows = {
@@ -593,7 +599,7 @@ def test_tables_that_grow(folder: Path, workers: int) -> None:
         assert result == 2
         assert all(engine.stuck(thread)[0] == 0 for thread in range(4))
         last = (ctypes.c_uint64 * 1)(roots[-1])
-        assert engine.lib.ge_paths(engine.handle, last, ctypes.c_uint64(1)) == 0
+        engine.paths(last, 1, budget=1000)
         # To the end every thread runs once, from its begin to its end.
         assert min(engine.switches(roots[-1], thread) for thread in range(4)) == 3
 

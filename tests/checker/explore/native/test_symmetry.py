@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cached_property
 
 import pytest
 
@@ -91,7 +92,7 @@ class Case:
     def expected(self) -> tuple[object, ...]:
         return outline(self.full, self.found)
 
-    @property
+    @cached_property
     def orbits(self) -> set[State]:
         return {self.found.representative(state) for state in self.size.kept}
 
@@ -265,7 +266,7 @@ def test_more_threads_with_a_lock(threads: int) -> None:
         (compiled(WRITE, WRITE, LOOK, LOOK), ((0, 1), (2, 3))),
         (compiled(WRITE, LOOK, WRITE, WRITE), ((0, 2, 3),)),
         (bits(3), ((0, 1, 2),)),
-        (last_writer(4), ((0, 1, 2, 3),)),
+        (last_writer(2), ((0, 1),)),
         (one_began(), ((0, 1),)),
     ],
 )

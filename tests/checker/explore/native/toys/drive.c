@@ -76,6 +76,9 @@ int main(int argc, char **argv) {
       root[i] = goal[3 * i];
     if (ge_paths(e, root, n))
       return 2;
+    while ((result = ge_paths_on(e, 3000)) != 2)
+      if (result)
+        return 2;
     for (uint64_t i = 0; i < n; i++) {
       sum[0] += ge_depth(e, root[i]);
       for (unsigned t = 0; t < NTHREADS; t++) {
