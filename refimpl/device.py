@@ -78,6 +78,10 @@ class Device:
             self._machine.check()
             self._put(offset, data)
 
+    def peek(self, offset: int, length: int) -> bytes:
+        """What is there now, without a transfer."""
+        return os.pread(self._fd, length, offset)
+
     def scribble(self, offset: int, data: bytes) -> None:
         """Somebody else writes; inside a service."""
         os.pwrite(self._fd, data, offset)

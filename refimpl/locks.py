@@ -26,6 +26,9 @@ class Mutex:
         self._waiters: deque[Lwp] = deque()
         self.owner: Lwp | None = None
 
+    def __str__(self) -> str:
+        return self.name
+
     def enter(self, at: At) -> None:
         machine = self._machine
         lwp = machine.curlwp()
@@ -35,6 +38,7 @@ class Mutex:
             machine.panic(f"{self.name} is taken twice at {at}")
         while True:
             if machine.hook is not None:
+                lwp.target = self
                 machine.hook.before(lwp, "mutex_enter", at, self)
                 with machine.guard:  # the log has the steps in the order of their effects
                     if self.take(lwp):
@@ -46,7 +50,7 @@ class Mutex:
 
     def tryenter(self, at: At) -> bool:
         machine = self._machine
-        machine.turn("mutex_tryenter", at)
+        machine.turn("mutex_tryenter", at, self)
         with machine.guard:
             got = self._lock.acquire(False)
             if got:
@@ -59,7 +63,7 @@ class Mutex:
         if machine.hook is None:
             self.release()
             return
-        machine.turn("mutex_exit", at)
+        machine.turn("mutex_exit", at, self)
         with machine.guard:
             machine.noted("mutex_exit", at, lock=self.name)
             self.release()
@@ -125,11 +129,14 @@ class RwLock:
         self.wait_readers: list[Lwp] = []
         self.wait_writers: list[Lwp] = []
 
+    def __str__(self) -> str:
+        return self.name
+
     def enter(self, mode: str, at: At) -> None:
         machine = self._machine
         machine.check()
         lwp = machine.curlwp()
-        machine.turn("rw_enter", at)
+        machine.turn("rw_enter", at, self)
         with machine.guard:
             if self.writer is lwp or lwp in self.readers:
                 machine.panic(f"{self.name} is taken twice at {at}")
@@ -141,11 +148,12 @@ class RwLock:
             machine.noted("rw_wait", at, lock=self.name, mode=mode)
         while self.held() != mode:
             machine.park(lwp, lambda: f"waits as {mode} for {self.describe()} at {at}")
-        machine.step("rw_enter", at, lock=self.name, mode=mode)
+        machine.turn("rw_enter", at, self)
+        machine.noted("rw_enter", at, lock=self.name, mode=mode)
 
     def tryenter(self, mode: str, at: At) -> bool:
         machine = self._machine
-        machine.turn("rw_tryenter", at)
+        machine.turn("rw_tryenter", at, self)
         with machine.guard:
             got = self._grantable(mode)
             if got:
@@ -156,7 +164,7 @@ class RwLock:
     def exit(self, at: At) -> None:
         machine = self._machine
         lwp = machine.curlwp()
-        machine.turn("rw_exit", at)
+        machine.turn("rw_exit", at, self)
         with machine.guard:
             if self.writer is not lwp and lwp not in self.readers:
                 machine.panic(f"{self.name} is released at {at} by one who does not have it")

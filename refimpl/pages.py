@@ -55,12 +55,17 @@ class Entry:
 
 
 class Marker(Entry):
-    """A scan's place in a list; BUSY, at no offset, in no tree, not counted."""
+    """A scan's place in a list; BUSY, at no offset, in no tree, not counted.
 
-    __slots__ = ()
+    ``number``: a scan has two, 0 where it stands while it sleeps, 1 where it ends.
+    """
 
-    def __init__(self, machine: Machine, uobj: Uobject) -> None:
+    __slots__ = ("lwp", "number")
+
+    def __init__(self, machine: Machine, uobj: Uobject, number: int) -> None:
         super().__init__(machine)
+        self.lwp = machine.curlwp()
+        self.number = number
         self.uobject = uobj
         self.flags.value = PG_BUSY
 

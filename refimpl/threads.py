@@ -32,6 +32,7 @@ class Lwp:
         "waits",
         "napping",
         "resting",
+        "target",
         "pagedaemon",
         "trans",
         "trans_type",
@@ -47,6 +48,7 @@ class Lwp:
         self.waits: str | None = None
         self.napping: float | None = None  # the wait ends by itself after so many seconds
         self.resting = False  # the wait does not mean that something is stuck
+        self.target: object = None  # with a hook: the word or lock of the next step, if any
         self.pagedaemon = False
         self.trans = 0  # depth of file system transactions
         self.trans_type = ""  # of the outermost
@@ -248,6 +250,7 @@ class Machine:
         """Releases ``mutex`` and sleeps on ``chan``, in one step; returns without the mutex."""
         lwp = self.curlwp()
         if self.hook is not None:
+            lwp.target = mutex
             self.hook.before(lwp, "sleep", at)
         with self.guard:
             self._sleepers.setdefault(chan, []).append(lwp)
@@ -259,6 +262,7 @@ class Machine:
         """Makes every sleeper of ``chan`` runnable, in a step of its own."""
         lwp = self.curlwp()
         if self.hook is not None:
+            lwp.target = chan
             self.hook.before(lwp, "wakeup", at)
         elif chan not in self._sleepers:
             return
@@ -334,6 +338,7 @@ class Machine:
             self.check()
         while True:
             if self.hook is not None:
+                lwp.target = None
                 self.hook.before(lwp, kind, at, want or mutex)
             if mutex is not None and not mutex.take(lwp):
                 self.park(lwp, lambda: mutex.why(at))
@@ -358,14 +363,17 @@ class Machine:
         """A step of the calling thread that happens now, under the lock that protects it."""
         if self.hook is not None:
             lwp = self.curlwp()
+            lwp.target = None
             self.hook.before(lwp, kind, at)
             with self.guard:
                 self._note(lwp, kind, at, **values)
 
-    def turn(self, kind: str, at: At) -> None:
-        """Announces a step whose result `noted` reports."""
+    def turn(self, kind: str, at: At, target: object = None) -> None:
+        """Announces a step, to a word or lock, whose result `noted` reports."""
         if self.hook is not None:
-            self.hook.before(self.curlwp(), kind, at)
+            lwp = self.curlwp()
+            lwp.target = target
+            self.hook.before(lwp, kind, at)
 
     def noted(self, kind: str, at: At, **values: object) -> None:
         """Reports a step that `turn` announced, still under the lock that protects it."""

@@ -21,13 +21,16 @@ class Chan:
 class Word:
     """An integer in shared memory.  ``|=`` and ``&= ~`` are a load and a store, as in C."""
 
-    __slots__ = ("_machine", "_of", "_field", "value")
+    __slots__ = ("_machine", "of", "field", "value")
 
     def __init__(self, machine: Machine, of: object, field: str, value: int = 0) -> None:
         self._machine = machine
-        self._of = of
-        self._field = field
+        self.of = of
+        self.field = field
         self.value = value  # inside a service, for reports, and of a machine at rest
+
+    def __str__(self) -> str:
+        return f"{self.of}.{self.field}"
 
     def get(self, at: At) -> int:
         return self.value if self._machine.hook is None else self._load(at)
@@ -60,18 +63,18 @@ class Word:
 
     def _load(self, at: At) -> int:
         machine = self._machine
-        machine.turn("load", at)
+        machine.turn("load", at, self)
         with machine.guard:
             value = self.value
-            machine.noted("load", at, of=self._of, field=self._field, value=value)
+            machine.noted("load", at, of=self.of, field=self.field, value=value)
         return value
 
     def _store(self, value: int, at: At) -> None:
         machine = self._machine
-        machine.turn("store", at)
+        machine.turn("store", at, self)
         with machine.guard:
             self.value = value
-            machine.noted("store", at, of=self._of, field=self._field, value=value)
+            machine.noted("store", at, of=self.of, field=self.field, value=value)
 
 
 class Counter:

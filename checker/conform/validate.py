@@ -201,7 +201,7 @@ class Validator:
                 self._steps += 1
                 wrong = (*broken, *step.broken)
                 label = step.label
-                if label.name in pattern.names and self._matches(pattern, before, step):
+                if label.name in pattern.names and self.matches(pattern, before, step):
                     yield _Way(step.after, thread, wrong, step.stopped)
                 if label.level == HARD or step.after is None:
                     continue
@@ -212,7 +212,8 @@ class Validator:
                     further.append((step.after, wrong))
             todo += reversed(further)
 
-    def _matches(self, pattern: Pattern, before: bytes, step: Step) -> bool:
+    def matches(self, pattern: Pattern, before: bytes, step: Step) -> bool:
+        """Does the step touch and leave what the pattern says?"""
         for var, write, element in pattern.touches:
             if not any(
                 one[0] == var and one[2] == element and write in (None, one[1])

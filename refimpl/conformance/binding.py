@@ -14,6 +14,7 @@ from ...checker.conform.validate import Pattern
 from ...checker.lang import ir
 from ..hook import Event
 from ..pages import PG_RELEASED
+from ..sync import Word
 from .world import UNIT
 
 # Events without a step in the model, and why.
@@ -23,6 +24,7 @@ HIDDEN_EVENTS: Final[Mapping[str, str]] = {
     "should_yield": "a choice of the model, resolved by what follows",
     "wapbl_begin": "a choice of the model, resolved by what follows",
     "metadata": "the world's file system keeps no dirty buffers",
+    "heap_free": "the model counts arrays in a ghost",
     "pmap_is_modified": "of interest to an assertion under DEBUG only",
     "call": "the program is the scenario's",
     "return": "the program is the scenario's",
@@ -232,6 +234,19 @@ class Binding:
             return None
         name, element, _ = word
         return self._step(event, f"store {name}", [(name, True, element)], [word])
+
+    def word(self, word: Word) -> tuple[int, int] | None:
+        """The variable and element that a word is, None if the model does not have it."""
+        values = {"of": str(word.of), "field": word.field, "value": word.value}
+        found = self._word(Event(0, "", "load", "", values))
+        return None if found is None else (self._vars[found[0]], found[1])
+
+    @staticmethod
+    def is_hidden(target: object) -> bool:
+        """Is this lock or word one that the model does not have?"""
+        if isinstance(target, Word):
+            return target.field == "dirtyblk" or str(target.of) == "marker"
+        return _held(target, HIDDEN_LOCKS)
 
     # Locks.
 
@@ -448,12 +463,9 @@ class Binding:
 
     def _on_heap_alloc(self, event: Event) -> Pattern | None:
         fault = ("faults.no_array", True)
-        if event.values["got"]:
-            return self._step(event, "kmem_zalloc", spares=[fault])
+        if event.values["got"]:  # a step only where it might have failed
+            return self._step(event, "kmem_zalloc", spares=[fault], optional=True)
         return self._step(event, "kmem_zalloc", [(*fault, 0)])
-
-    def _on_heap_free(self, event: Event) -> Pattern | None:
-        return self._step(event, "kmem_free")
 
     def _on_getiobuf(self, event: Event) -> Pattern | None:
         number = self._bufs.take(str(event.values["buf"]))

@@ -195,11 +195,11 @@ class _Putpages:
         self.off = self.startoff
         memq = self.uobj.memq
         if self.by_list:
-            self.curmp = Marker(self.machine, self.uobj)
-            self.endmp = Marker(self.machine, self.uobj)
+            self.curmp = Marker(self.machine, self.uobj, 0)
+            self.endmp = Marker(self.machine, self.uobj, 1)
             entry = memq.head
-            memq.insert_tail(self.endmp)
-            self.machine.step("list", 885, op="insert endmp")
+            with self.machine.service("list", 885, op="insert endmp"):
+                memq.insert_tail(self.endmp)
         else:
             entry = self._lookup()
         while self.by_list or self.off < self.endoff:
@@ -221,8 +221,8 @@ class _Putpages:
             if stop:
                 break
         if self.by_list:
-            memq.remove(self.endmp)
-            self.machine.step("list", 1155, op="remove endmp")
+            with self.machine.service("list", 1155, op="remove endmp"):
+                memq.remove(self.endmp)
         if self.modified and vp.v_iflag.get(1159) & VI_WRMAPDIRTY:
             vp.touch(accessed=False, modified=True)
         if (
@@ -289,8 +289,8 @@ class _Putpages:
         if self.pagedaemon:
             return self._stop_waiting()
         if self.by_list:
-            self.uobj.memq.insert_before(page, self.curmp)
-            self.machine.step("list", 949, op="insert curmp")
+            with self.machine.service("list", 949, op="insert curmp"):
+                self.uobj.memq.insert_before(page, self.curmp)
         if yields:
             self.slock.exit(954)
             self.machine.yield_cpu()
@@ -310,8 +310,8 @@ class _Putpages:
     def _after_marker(self, at: int) -> Entry:
         entry = self.curmp.next
         assert entry is not None
-        self.uobj.memq.remove(self.curmp)
-        self.machine.step("list", at, op="remove curmp")
+        with self.machine.service("list", at, op="remove curmp"):
+            self.uobj.memq.remove(self.curmp)
         return entry
 
     def _page(self, page: Page) -> tuple[bool, Entry | None]:
@@ -402,8 +402,8 @@ class _Putpages:
         gop = self.kernel.gop
         flags = self.flags
         if self.by_list:
-            self.uobj.memq.insert_after(entry, self.curmp)
-            self.machine.step("list", 1118, op="insert curmp")
+            with self.machine.service("list", 1118, op="insert curmp"):
+                self.uobj.memq.insert_after(entry, self.curmp)
         if self.fixes.count_before_unlock:
             self.vp.v_numoutput.add(gop.tickets, 1120)
             flags |= PGO_COUNTED

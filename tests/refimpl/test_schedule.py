@@ -86,6 +86,28 @@ def test_without_a_switch_one_thread_runs_after_the_other(tmp_path: Path) -> Non
     assert got == b"-" * 700 + b"bb" * 300 + b"aaaa" * 150 + b"-" * 3100
 
 
+def test_a_thread_that_runs_on_is_not_asked_about(tmp_path: Path) -> None:
+    """The same run as when the first is always chosen, with a fraction of the choices."""
+    logs, asked = [], []
+    for runs_on in (None, lambda _ready: True):
+        (folder := tmp_path / str(len(logs))).mkdir()
+        chooser = Chooser(first, runs_on=runs_on)
+        fs = mounted(formatted(folder), hook=chooser, patience=None)
+
+        def body(fs: FileSystem = fs) -> None:
+            with fs.open("file", "w+") as file:
+                file.write(b"x" * 3000)
+                file.fsync()
+
+        outcome = chooser.run(fs, {"one": body, "two": lambda: None})
+        outcome.check()
+        logs.append([str(event) for event in chooser.events])
+        asked.append(chooser.choices)
+        fs.crash()
+    assert logs[0] == logs[1]
+    assert asked[1] < asked[0] / 5
+
+
 def locks(fs: FileSystem) -> tuple[Mutex, Mutex]:
     return Mutex(fs.kernel.machine, "left"), Mutex(fs.kernel.machine, "right")
 
