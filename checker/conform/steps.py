@@ -174,7 +174,8 @@ class Stepper:
         """The names of what an instruction does to shared state."""
         instr = thread.code[node]
         service = service_of(instr, self.vocabulary.services)
-        accesses = ir.accesses(instr.action)
+        shared = self.program.shared
+        accesses = [one for one in ir.accesses(instr.action) if not shared[one.var].ghost]
         if service:
             writes = any(one.write for one in accesses)
             seen = writes or (accesses and not self.vocabulary.by_effect(service))
@@ -184,9 +185,7 @@ class Stepper:
         if isinstance(instr.action, ir.Wait):
             return [f"wait {instr.action.reason}"]
         return [
-            f"{'store' if one.write else 'load'} {self.program.shared[one.var].name}"
-            for one in accesses
-            if not self.program.shared[one.var].ghost
+            f"{'store' if one.write else 'load'} {shared[one.var].name}" for one in accesses
         ]
 
     def label(self, thread: int, leaves: tuple[int, ...]) -> Label:

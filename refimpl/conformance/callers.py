@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .. import ops
+from .. import flush, ops, sizes
 from ..genfs import flags as genfs_flags
 from ..genfs.compat import null_putpages
 from ..genfs.flags import PGO_CLEANIT, PGO_FREE, PGO_SYNCIO, VI_ONWORKLST
@@ -100,15 +100,15 @@ def _write(
 
 
 def _truncate(world: World, length: int, window: int = 0) -> None:
-    ops.truncate(world.vp, length * UNIT)
+    sizes.truncate(world.vp, length * UNIT)
 
 
 def _fsync(world: World, slot: int = 0) -> None:
-    ops.fsync(world.vp)
+    flush.fsync(world.vp)
 
 
 def _fsync_range(world: World, low: int, high: int, slot: int = 0) -> None:
-    ops.fsync(world.vp, low * UNIT, high * UNIT)
+    flush.fsync(world.vp, low * UNIT, high * UNIT)
 
 
 def _msync(
@@ -122,7 +122,7 @@ def _msync(
         world.vp.putpages(low * UNIT, high * UNIT, flags)
 
 
-def _flush(world: World, low: int, high: int, flags: object) -> None:
+def _putpages(world: World, low: int, high: int, flags: object) -> None:
     world.vp.interlock.enter("flush")
     world.vp.putpages(low * UNIT, high * UNIT, _flags(flags))
 
@@ -143,7 +143,7 @@ def _journal_flusher(world: World) -> None:
 
 
 def _reclaim(world: World) -> None:
-    ops.reclaim(world.vp)
+    flush.reclaim(world.vp)
 
 
 def _suspend(world: World) -> None:
@@ -160,7 +160,7 @@ def _syncer(world: World) -> None:
     locked = due and vp.v_lock.tryenter(WRITER, "syncer")
     vp.interlock.exit("syncer")
     if locked:
-        ops.flush_vnode(vp, wait=False, at="syncer")
+        flush.flush_vnode(vp, wait=False, at="syncer")
         vp.v_lock.exit("syncer")
 
 
@@ -212,7 +212,7 @@ CALLERS: dict[str, Callable[..., None]] = {
     "fsync": _fsync,
     "fsync_range": _fsync_range,
     "msync": _msync,
-    "flush": _flush,
+    "flush": _putpages,
     "null_flush": _null_flush,
     "readahead": _readahead,
     "journal_flusher": _journal_flusher,

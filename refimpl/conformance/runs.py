@@ -97,6 +97,7 @@ def _execute(world: World, programs: Mapping[str, Program], log: Shaken) -> Run:
     machine = world.fs.kernel.machine
     finished: list[str] = []
     died: list[str] = []
+    broken: list[Exception] = []
     gate = threading.Barrier(len(programs))
 
     def body(name: str, program: Program) -> None:
@@ -106,8 +107,8 @@ def _execute(world: World, programs: Mapping[str, Program], log: Shaken) -> Run:
             finished.append(name)
         except MachineDead as dead:
             died.append(dead.why)
-        except Exception as error:  # a bug of the world: it must not look like an end
-            died.append(f"{name}: {type(error).__name__}: {error}")
+        except Exception as error:  # a bug: it must not look like an end
+            broken.append(error)
 
     machine.hook = log
     threads = [
@@ -118,6 +119,8 @@ def _execute(world: World, programs: Mapping[str, Program], log: Shaken) -> Run:
         thread.start()
     for thread in threads:
         thread.join()
+    if broken:
+        raise broken[0]
     _settle(world)
     machine.hook = None
     sector = world.fs.kernel.fs.sb.data // 512

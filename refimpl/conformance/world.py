@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from heapq import heappop
 from pathlib import Path
 from typing import Any, Final
 
@@ -113,6 +114,7 @@ class Plan:
             metadata=bool(given["METADATA"]),
             journal=bool(given["WAPBL"]),
             fsync_reports=False,
+            zero_past_end=False,
             durable=False,
             debug=bool(given["DEBUG"]),
             patience=patience,
@@ -226,7 +228,7 @@ def _contents(world: World) -> None:
 def _page(world: World, number: int, cache: int, disk: list[int]) -> Page:
     plan, vp, uvm = world.plan, world.vp, world.fs.kernel.uvm
     size: int = plan.setup["size"]
-    page = uvm.free.pop()
+    page = uvm.pages[heappop(uvm.free)]
     page.uobject = vp.uobj
     page.offset = number * plan.page_units * UNIT
     page.modified = bool(cache & 8)
