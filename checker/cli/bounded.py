@@ -114,11 +114,12 @@ def report(library: Library, task: Task, result: Bounded) -> list[Reported]:
     found: dict[tuple[object, ...], Reported] = {}
     for candidate in shown(result.candidates):
         plan = schedule(result.program, result.guards, candidate)
-        scenario = task.scenario
+        scenario, program = task.scenario, result.program
         if open_arguments(scenario):
             scenario = closed(scenario, plan.inputs)
         if scenario.text not in followers:
-            program = library.compile(scenario, task.variant, task.fixes)
+            if scenario is not task.scenario:
+                program = library.compile(scenario, task.variant, task.fixes)
             followers[scenario.text] = scenario, Follower(program)
         scenario, follower = followers[scenario.text]
         one = follower.found(plan)

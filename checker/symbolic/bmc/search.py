@@ -41,7 +41,7 @@ class Bounds:
     first: bool = False
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, repr=False)
 class Entry:
     """A symbolic state but for its condition.
 
@@ -60,7 +60,7 @@ class Entry:
     stopped: list[Guard] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Arrival:
     """One way to a state: the block that led there, and the arrival before it.
 
