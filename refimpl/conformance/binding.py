@@ -195,7 +195,7 @@ class Binding:
             tuple(self._at(*one) for one in holds),
             optional,
             False,
-            decisions,
+            decisions if decisions is not None else self._calls.get(event.thread),
         )
 
     # Words.
@@ -356,6 +356,8 @@ class Binding:
         return self._step(event, "uvm_pagefree", [("pages.live", True, number)])
 
     def _on_unbusy(self, event: Event) -> Pattern | None:
+        if not self._page_list(event.values["pages"]):
+            return None  # nothing happens
         freed = self._page_list(event.values["freed"])
         kept = [one for one in self._page_list(event.values["pages"]) if one not in freed]
         touches = [("pages.flags", True, self._pages.of(one)) for one in kept]
@@ -637,7 +639,16 @@ class Binding:
     # A workload: the log says what its choices were.
 
     def _on_call(self, event: Event) -> Pattern | None:
-        return None
+        told = str(event.values.get("choices", ""))
+        if not told:
+            return None  # the program is the scenario's
+        pairs = (one.split("=") for one in told.split(","))
+        decisions = {f"workload {name}": int(value) for name, value in pairs}
+        # Its arguments are asked for later, but what it is only here.
+        self._calls[event.thread] = {
+            name: value for name, value in decisions.items() if name != "workload operation"
+        }
+        return self._step(event, "choose workload operation", decisions=decisions)
 
 
 assert PG_RELEASED == 0x20

@@ -23,10 +23,15 @@ from .world import FIRST_STORE, UNIT, Unsupported, World, pattern
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a program: the actor's name and its arguments, in units."""
+    """One call of a program: the actor's name and its arguments, in units.
+
+    ``choices`` of a workload are what its log tells of it ("operation=3,unit=1").  "end" is no
+    call, but the end of a workload.
+    """
 
     name: str
     arguments: Mapping[str, Any]
+    choices: str = ""
 
 
 Program = Sequence[Call]
@@ -36,12 +41,19 @@ def run(world: World, program: Program) -> None:
     """Makes the calls, one after the other."""
     machine = world.fs.kernel.machine
     for call in program:
-        caller = CALLERS.get(call.name)
-        if caller is None:
+        caller = CALLERS.get(call.name, _nothing)
+        if caller is _nothing and call.name != "end":
             raise Unsupported(f"there is no caller {call.name!r}")
-        machine.step("call", call.name, op=call.name, vp=world.vp)
+        said = {"choices": call.choices} if call.choices else {}
+        machine.step("call", call.name, op=call.name, vp=world.vp, **said)
+        if call.name == "end":
+            return
         caller(world, **{key: value for key, value in call.arguments.items() if key != "vp"})
         machine.step("return", call.name, op=call.name, vp=world.vp)
+
+
+def _nothing(world: World) -> None:
+    """No call."""
 
 
 def _flags(names: object) -> int:

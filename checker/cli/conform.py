@@ -1,0 +1,218 @@
+"""``conform`` and ``stress``: a real program's logs, validated as behaviours of the model."""
+
+from __future__ import annotations
+
+import importlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from ..conform.log import load
+from ..conform.log import save as save_log
+from ..conform.report import broken_properties, conforms, departure
+from ..conform.subject import Conformance, Load, Validated
+from ..trace.data import check_writable, write_text
+from .library import HARDENED, Library, Subject
+from .outcome import EXIT_HOLDS, EXIT_INCONCLUSIVE, EXIT_VIOLATED
+
+SCHEMA = 1
+
+
+def conformance(subject: Subject) -> Conformance:
+    """The module that knows the implementation; a usage error where there is none."""
+    if not subject.conformance:
+        raise click.UsageError(f"{subject.name} has no implementation to hold against the model")
+    return cast(Conformance, importlib.import_module(subject.conformance))
+
+
+@dataclass(slots=True)
+class _Tally:
+    """What was validated so far."""
+
+    logs: int = 0
+    events: int = 0
+    seconds: float = 0.0
+    departed: int = 0
+    given_up: int = 0
+
+    def add(self, one: Validated) -> None:
+        self.logs += 1
+        self.events += len(one.log.events)
+        self.seconds += one.seconds
+        if one.error or not conforms(one.outcome):
+            self.given_up += one.outcome.exhausted and not one.error
+            self.departed += not one.outcome.exhausted or bool(one.error)
+
+    @property
+    def verdict(self) -> str:
+        if self.departed:
+            return "departs"
+        return "inconclusive" if self.given_up or not self.events else "conforms"
+
+    @property
+    def status(self) -> int:
+        statuses = {"departs": EXIT_VIOLATED, "conforms": EXIT_HOLDS}
+        return statuses.get(self.verdict, EXIT_INCONCLUSIVE)
+
+    def summary(self) -> str:
+        rate = self.events / self.seconds if self.seconds else 0.0
+        logs = f"{self.logs} log{'s' * (self.logs != 1)}"
+        return (
+            f"{self.verdict}: {logs}, {self.events:,} events, "
+            f"validated at {rate:,.0f} events a second"
+        )
+
+
+def _told(one: Validated) -> Iterator[str]:
+    """A log's result in lines."""
+    log, outcome = one.log, one.outcome
+    if one.error:
+        yield f"departs: {one.error}"
+    elif conforms(outcome):
+        yield f"conforms: {len(log.events):,} events, {outcome.steps:,} steps of the model"
+    else:
+        yield f"{'inconclusive' if outcome.exhausted else 'departs'}:"
+        yield from departure(one.validator, outcome, log.events)
+    if outcome.stopped:
+        yield f"  the model ends there: {outcome.stopped}"
+    for name, event in broken_properties(one.validator, outcome).items():
+        yield f"  broken on the way: {name}, at event {event}"
+    if log.died:
+        yield f"  the program ended early: {log.died.splitlines()[0]}"
+
+
+def _record(one: Validated) -> dict[str, Any]:
+    outcome = one.outcome
+    return {
+        "seed": one.log.seed,
+        "variant": one.log.variant,
+        "events": len(one.log.events),
+        "conforms": not one.error and conforms(outcome),
+        "error": one.error,
+        "consumed": outcome.consumed,
+        "exhausted": outcome.exhausted,
+        "stopped": outcome.stopped,
+        "broken": dict(broken_properties(one.validator, outcome)),
+        "died": one.log.died,
+        "seconds": round(one.seconds, 3),
+    }
+
+
+def _write(path: Path | None, tally: _Tally, records: list[dict[str, Any]]) -> None:
+    if path is not None:
+        report = {
+            "schema": SCHEMA,
+            "verdict": tally.verdict,
+            "logs": tally.logs,
+            "events": tally.events,
+            "seconds": round(tally.seconds, 3),
+            "results": records,
+        }
+        write_text(path, json.dumps(report, indent=2) + "\n")
+
+
+def _table(rows: Mapping[str, str]) -> Iterator[str]:
+    width = max(map(len, rows), default=0)
+    for name, why in rows.items():
+        yield f"{name:<{width}}  {why}"
+
+
+@click.command()
+@click.argument("log", required=False, type=click.Path(path_type=Path), metavar="LOG")
+@click.option("--hidden", is_flag=True,
+              help="Print what is compared with nothing, and why, instead.")
+@click.option("--json", "report", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write the result for a machine.")
+@click.pass_obj
+def conform(subject: Subject, log: Path | None, hidden: bool, report: Path | None) -> int:
+    """Validate a saved log as a behaviour of the model.
+
+    Exit status: 0 it is one; 1 it departs; 2 bad input; 3 the search was given up.
+    """
+    module = conformance(subject)
+    if hidden:
+        for line in _table(module.hidden()):
+            click.echo(line)
+        return EXIT_HOLDS
+    if log is None:
+        raise click.UsageError("missing LOG, expected the path of a saved log")
+    if report is not None:
+        check_writable(report)
+    one = module.validate(load(log), log)
+    tally = _Tally()
+    tally.add(one)
+    for line in _told(one):
+        click.echo(line)
+    click.echo(tally.summary())
+    _write(report, tally, [_record(one)])
+    return tally.status
+
+
+@click.command()
+@click.option("--threads", type=click.IntRange(1, 6), default=4, show_default=True,
+              help="Threads of users.")
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True,
+              help="How long to go on making logs.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--variant", type=str, default=HARDENED, metavar="NAME", show_default=True)
+@click.option("--geometry", "geometries", multiple=True, metavar="NAME",
+              help="Only this one; may be repeated.")
+@click.option("--list", "listed", is_flag=True, help="Print the geometries instead.")
+@click.option("--save", type=click.Path(path_type=Path, file_okay=False), metavar="DIRECTORY",
+              help="Keep the logs that depart there.")
+@click.option("--json", "report", type=click.Path(path_type=Path), metavar="FILE",
+              help="Write the results for a machine.")
+@click.pass_obj
+def stress(
+    subject: Subject,
+    threads: int,
+    seconds: float,
+    seed: int,
+    variant: str,
+    geometries: tuple[str, ...],
+    listed: bool,
+    save: Path | None,
+    report: Path | None,
+) -> int:
+    """Run random mixes of calls on real threads, and validate what they logged.
+
+    Exit status: 0 every log is a behaviour of the model; 1 one departs; 3 inconclusive.
+    """
+    module = conformance(subject)
+    known = module.geometries()
+    if listed:
+        for line in _table(known):
+            click.echo(line)
+        return EXIT_HOLDS
+    for name in geometries:
+        if name not in known:
+            raise click.UsageError(
+                f"unknown geometry {name!r}, expected one of: {', '.join(known)}"
+            )
+    if report is not None:
+        check_writable(report)
+    chosen = Library(subject).variant(variant)
+    tally = _Tally()
+    records: list[dict[str, Any]] = []
+    load = Load(threads, seconds, seed, chosen, geometries or tuple(known))
+    for one in module.stress(load):
+        tally.add(one)
+        records.append(_record(one))
+        where = one.log.world.get("geometry", "")
+        click.echo(f"{where} seed {one.log.seed}: " + "\n".join(_told(one)))
+        if save is not None and (one.error or not conforms(one.outcome)):
+            _keep(one, save)
+    click.echo(tally.summary())
+    _write(report, tally, records)
+    return tally.status
+
+
+def _keep(one: Validated, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{one.log.world.get('geometry', 'log')}-{one.log.seed}.log"
+    save_log(one.log, path)
+    click.echo(f"  kept: {path}")
