@@ -593,6 +593,8 @@ class Binding:
     def _on_block_free(self, event: Event) -> Pattern | None:
         lbn = event.values["lbn"]
         assert isinstance(lbn, int)
+        if event.values["block"] == -1:
+            return None  # a hole: nothing happens
         return self._step(
             event, "_free_block", [("vnodes.bmap", False, lbn)], [("vnodes.bmap", lbn, -1)]
         )

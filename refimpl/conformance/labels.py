@@ -63,7 +63,7 @@ SERVICES: Final[dict[str, tuple[str, ...]]] = {
 }
 
 # They show only where they store: with nothing to do they are no step at all.
-BY_EFFECT: Final = frozenset({"nestiobuf_done"})
+BY_EFFECT: Final = frozenset({"nestiobuf_done", "_free_block"})
 
 HIDDEN_SERVICES: Final[dict[str, str]] = {
     "_woken": "a sleeper goes on: what it does next has an event",

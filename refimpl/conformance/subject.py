@@ -14,6 +14,7 @@ from ...checker.lang.source import Source
 from ...checker.trace.errors import DataError
 from .binding import HIDDEN_EVENTS, HIDDEN_LOCKS, BindingError
 from .labels import hidden as hidden_steps
+from .reference import replay as replay
 from .runs import Bench, Run, execute
 from .stress import GEOMETRIES, compiled, programs, sources
 
@@ -115,7 +116,7 @@ def stress(load: Load) -> Iterator[Validated]:
         seed = load.seed * 1000
         while left > 0:
             begun = time.monotonic()
-            made = programs(bench, seed, CALLS)
+            made = programs(bench, seed, CALLS, GEOMETRIES[name].suspends)
             run = execute(bench.plan, made, bench.window, seed, rate=0.002)
             left -= time.monotonic() - begun
             yield _validated(bench, log_of(bench, run, seed, name))
