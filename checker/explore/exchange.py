@@ -18,6 +18,8 @@ from .thread_types import MASK, THREAD, NotSymmetric, Type, Types, bit_truth, si
 from .unit_paths import Form, Path, TooComplex, normal, unit_paths
 from .units import Unit, units
 
+Order = tuple[int, ...]
+
 
 def _apart(expr: ir.Expr) -> ir.Expr:
     """Every constant an object of its own, so that it can have a type of its own."""
@@ -75,6 +77,8 @@ class Exchanges:
         self.stops = [frozenset(row) for row in fine_stops(program)]
         self.units: list[dict[int, Unit]] = [units(thread) for thread in program.threads]
         self._paths: dict[tuple[int, int, frozenset[int]], list[Path]] = {}
+        self._known: dict[tuple[int, Order], dict[tuple[ir.Expr, Type | None], Form]] = {}
+        self._forms: dict[tuple[int, int, frozenset[int]], set[Form]] = {}
         self.uneven: list[set[int]] = [set() for _ in program.threads]
         """For each thread the nodes of regions that were compared as a whole (:meth:`_unit`)."""
 
@@ -83,7 +87,8 @@ class Exchanges:
         order = list(range(len(self.program.threads)))
         order[one], order[two] = two, one
         for thread in range(len(order)):
-            self._threads(thread, order[thread], order)
+            if thread <= order[thread]:  # the exchange is its own inverse
+                self._threads(thread, order[thread], order)
         for test, when in self.invariants:
             self._same(test, order)
             self._same(when, order)
@@ -116,13 +121,15 @@ class Exchanges:
         """Do two units do the same that differ in some nodes only?
 
         A region is cut out in both, and what is left matches node by node.  It is tried with
-        the nodes that differ, then with those between them, with those up to which what they
-        stored is remembered, and with the whole unit.
+        the nodes that differ, then with those between them in the text of each call, with those
+        between them on any way, with those up to which what they stored is remembered, and with
+        the whole unit.
         """
         reason: Exception = NotSymmetric(f"their units at node {unit.start} differ")
         between = self._between(one, unit, differ)
         longer = between | self._remembering(one, unit, between)
-        for region in (differ, between, longer, set(unit.nodes)):
+        calls = self._calls(one, unit, differ)
+        for region in (differ, calls, between, longer, set(unit.nodes)):
             try:
                 if all(
                     self._piece(one, two, entry, region, order)
@@ -142,6 +149,19 @@ class Exchanges:
         for node in set(unit.nodes) - region:
             found |= region & set(code[node].successors())
         return found
+
+    def _calls(self, thread: int, unit: Unit, differ: set[int]) -> set[int]:
+        """From the first to the last of some nodes in each call: inlined code is in one piece.
+
+        On the way from one to the other there may be all of a loop that the call is in.
+        """
+        code = self.program.threads[thread].code
+        calls: dict[tuple[str, ...], list[int]] = {}
+        for node in sorted(differ):
+            calls.setdefault(code[node].where.stack, []).append(node)
+        return set(unit.nodes) & {
+            node for own in calls.values() for node in range(own[0], own[-1] + 1)
+        }
 
     def _between(self, thread: int, unit: Unit, differ: set[int]) -> set[int]:
         """The nodes from which one of some nodes can be reached that were behind one of them."""
@@ -190,10 +210,13 @@ class Exchanges:
     ) -> bool:
         """Do two threads do the same from a node on, until they leave a region of their code?"""
         mine = {self._form(path, order, one) for path in self._paths_from(one, entry, region)}
-        same = range(len(order))
-        return mine == {
-            self._form(path, same, two) for path in self._paths_from(two, entry, region)
-        }
+        key = (two, entry, frozenset(region))
+        if key not in self._forms:
+            same = range(len(order))
+            self._forms[key] = {
+                self._form(path, same, two) for path in self._paths_from(two, entry, region)
+            }
+        return mine == self._forms[key]
 
     def _paths_from(self, thread: int, entry: int, region: set[int]) -> list[Path]:
         key = (thread, entry, frozenset(region))
@@ -208,9 +231,13 @@ class Exchanges:
     def _form(self, path: Path, order: Sequence[int], thread: int) -> Form:
         """A path with its constants permuted, as something that can be compared."""
         types = self.types
+        known = self._known.setdefault((thread, tuple(order)), {})
 
         def form(expr: ir.Expr, wanted: Type | None = None) -> Form:
-            return normal(types.rename(expr, order, thread, wanted))
+            key = (expr, wanted)
+            if key not in known:
+                known[key] = normal(types.rename(expr, order, thread, wanted))
+            return known[key]
 
         def index(var: int, element: int) -> int:
             return types.value(element, types.of(("index", var)), order)
