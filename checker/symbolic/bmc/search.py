@@ -235,6 +235,8 @@ class Search:
             self.abandoned, self.bound = True, "assumption"
         elif bounds.first and self.candidates:
             self.bound = "first"
+        elif not self._queue:
+            return  # it is done: nothing was cut off by what follows
         elif bounds.states is not None and len(self.entries) > bounds.states:
             self.bound = "max_states"
         elif bounds.seconds is not None and time.monotonic() - self.begun > bounds.seconds:
@@ -247,15 +249,17 @@ class Search:
         if not self.guards.possible(need):
             return
         steps = self.bounds.steps
-        if steps is not None and arrival.depth >= steps:
-            self._cut.append((arrival, thread))
-            return
-        entry.done[thread].append((arrival.depth, arrival.condition))
         outcomes = self._run(entry, thread, need)
         blocked = need
         for outcome in outcomes:
             blocked = self.guards.without(blocked, outcome.condition)
-            self._outcome(arrival, thread, outcome, switches)
+        if steps is not None and arrival.depth >= steps:
+            # The last state that a schedule may have: only whether it is terminal matters.
+            self._cut.append((arrival, thread))
+        else:
+            entry.done[thread].append((arrival.depth, arrival.condition))
+            for outcome in outcomes:
+                self._outcome(arrival, thread, outcome, switches)
         if self.guards.possible(blocked):
             self._stuck(arrival, thread, blocked)
 

@@ -110,8 +110,8 @@ class Machine:
                 todo.append(waiting.pop((at, choices, first)))
             path = todo.pop()
             for onward in self._onward(path, done):
-                if not self.joining:
-                    todo.append(onward)
+                if not self.joining or onward.again:
+                    todo.append(onward)  # the halves of a split would be joined at once
                     continue
                 key = (onward.node, onward.choices, onward.first)
                 other = waiting.get(key)

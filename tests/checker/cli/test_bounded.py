@@ -1,0 +1,118 @@
+"""``check --engine z3``: bounds, open arguments, verdicts, and traces that are ordinary ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from genfscheck.checker.lang.opened import closed, dump, open_arguments
+from genfscheck.checker.lang.scenario import parse
+
+Command = Callable[..., Any]
+
+OPEN = """schema = 1
+name = "open"
+question = "Is there an order in which it hangs?"
+
+[setup]
+call = "opening"
+total = { from = 0, to = 18 }
+
+[[thread]]
+name = "ann"
+program = [{ call = "mover", swapped = { any = [false, true] } }]
+
+[[thread]]
+name = "bob"
+program = [{ call = "mover", swapped = { any = [true, false] } }, { call = "careful" }]
+"""
+
+
+@pytest.fixture
+def scenario(command: Command) -> str:
+    Path("open.toml").write_text(OPEN)
+    return "open.toml"
+
+
+def test_open_arguments_are_closed_again(command: Command, scenario: str) -> None:
+    answer = command("check", scenario, "--engine", "z3", "--switches", "2")
+    assert answer.status == 1
+    assert "deadlock" in answer.out and ": B1, traces/open-1.json" in answer.out
+    assert "within 2 context switches (76 choices of inputs)" in answer.out
+    trace = json.loads(Path("traces/open-1.json").read_text())
+    made = parse(trace["scenario_text"], "trace")
+    assert open_arguments(made) == ()
+    assert made.threads[0].calls[0].arguments["swapped"] is False
+    assert made.threads[1].calls[0].arguments["swapped"] is True
+    shown = command("show", "traces/open-1.json")
+    assert shown.status == 0 and "BROKEN: deadlock" in shown.out
+
+
+def test_the_same_by_enumeration(command: Command, scenario: str) -> None:
+    """The other engines take open arguments as choices of the setup and of threads."""
+    answer = command("check", scenario, "--engine", "python")
+    assert answer.status == 1 and ": B1, traces/open-1.json" in answer.out
+
+
+def test_too_few_switches(command: Command, scenario: str) -> None:
+    answer = command("check", scenario, "--engine", "z3", "--switches", "0")
+    assert answer.status == 3
+    assert "inconclusive" in answer.out
+    assert "nothing within 0 context switches (76 choices of inputs)" in answer.out
+
+
+def test_nothing_cut_off_is_holds(command: Command) -> None:
+    for switches, status in (("0", 3), ("20", 0)):
+        answer = command("check", "careful", "--engine", "z3", "--switches", switches)
+        assert answer.status == status
+    assert "everything looked at, within 20 context switches" in answer.out
+
+
+def test_fix(command: Command, scenario: str) -> None:
+    answer = command("check", scenario, "--engine", "z3", "--fix", "one-order", "--switches", "30")
+    assert answer.status == 0
+
+
+def test_steps(command: Command) -> None:
+    answer = command("check", "lost", "--engine", "z3", "--steps", "1")
+    assert answer.status == 3 and "nothing within 4 context switches and 1 step" in answer.out
+
+
+@pytest.mark.parametrize("options", [
+    ("--swarm",), ("--storage", "fingerprint"), ("--checkpoint", "c"), ("--walks", "3"),
+])  # fmt: skip
+def test_no_other_modes(command: Command, options: tuple[str, ...]) -> None:
+    answer = command("check", "lost", "--engine", "z3", *options)
+    assert answer.status == 2 and len(answer.err.strip().splitlines()) <= 4
+
+
+def test_switches_are_for_z3(command: Command) -> None:
+    assert command("check", "lost", "--switches", "3").status == 2
+
+
+@pytest.mark.parametrize(("value", "key"), [
+    ("{ any = [] }", "setup.total.any"), ("{ any = [1, 1] }", "setup.total.any"),
+    ("{ from = 3, to = 2 }", "setup.total.to"), ("{ from = 3 }", "setup.total.to"),
+    ("{ some = 3 }", "setup.total.from"), ("{ any = [1], x = 2 }", "setup.total.x"),
+    ("{ any = [99] }", "opening: total = 99"), ("{ any = [true] }", "opening: total = True"),
+])  # fmt: skip
+def test_bad_open_arguments(command: Command, value: str, key: str) -> None:
+    Path("bad.toml").write_text(OPEN.replace("{ from = 0, to = 18 }", value))
+    answer = command("check", "bad.toml", "--engine", "z3")
+    assert answer.status == 2
+    assert key in answer.err and len(answer.err.splitlines()) == 1
+
+
+def test_closing_a_scenario() -> None:
+    made = parse(OPEN, "open.toml")
+    names = [one.name for one in open_arguments(made)]
+    assert names == ["setup.total", "thread[0].program[0].swapped", "thread[1].program[0].swapped"]
+    done = closed(made, {"setup.total": 7, "thread[1].program[0].swapped": 1})
+    assert done.setup is not None and done.setup.arguments["total"] == 7
+    assert [thread.calls[0].arguments["swapped"] for thread in done.threads] == [False, False]
+    assert closed(done, {}).text == done.text
+    assert 'a = [{ b = "\\"" }, 2, [true]]' in dump({"a": [{"b": '"'}, 2, [True]]})
