@@ -90,6 +90,8 @@ def _write(vp: Vnode, uio: Uio, direct: bool) -> int:
     start, error = uio.offset, 0
     if uio.offset > osize and uio.resid and not kernel.config.compat:
         error = fill_growth(vp, osize, uio.offset)
+    end, bsize = start + uio.resid, kernel.fs.bsize
+    prealloc = kernel.round_page(-(-max(vp.v_size.get("write"), start) // bsize) * bsize)
     while uio.resid and not error:
         if kernel.config.compat:
             error = _write_compat(vp, uio)
@@ -99,11 +101,12 @@ def _write(vp: Vnode, uio: Uio, direct: bool) -> int:
             if not uio.resid:
                 break
         before = uio.offset
-        error = _write_piece(vp, uio, osize)
+        error = _write_piece(vp, uio, prealloc, end // bsize * bsize)
         if not error:
             error = _flush_behind(vp, before, uio.offset)
-    if error and vp.v_writesize.get("write") > osize:
-        cut(vp, max(osize, uio.offset if uio.offset > start else osize))
+    if error and end > osize:
+        cut(vp, osize)
+        uio.offset = start
     return error
 
 
@@ -121,23 +124,21 @@ def _flush_behind(vp: Vnode, before: int, after: int) -> int:
     return vp.putpages(lo, hi, PGO_CLEANIT | PGO_JOURNALLOCKED)
 
 
-def _write_piece(vp: Vnode, uio: Uio, osize: int) -> int:
-    """One block, or a run of whole blocks and pages; an errno."""
+def _write_piece(vp: Vnode, uio: Uio, prealloc: int, lastblock: int) -> int:
+    """One block or less, or the whole pages of one; an errno."""
     kernel = vp.mnt
     bsize, size = kernel.fs.bsize, kernel.page_size
     offset = uio.offset
-    whole = 0
-    if offset % max(bsize, size) == 0:
-        most = min(uio.resid, kernel.config.maxphys)
-        if offset >= kernel.round_page(kernel.fs.gop_size(osize)):
-            whole = most // bsize * bsize
-        elif not vp.v_vflag.get("write") & VV_MAPPED:
-            whole = most // max(bsize, size) * max(bsize, size)
-    count = whole or min(uio.resid, bsize - offset % bsize)
+    count = min(uio.resid, bsize - offset % bsize)
+    over = prealloc <= offset < lastblock
+    if not over and offset % bsize == 0 and offset % size == 0:
+        whole = kernel.trunc_page(count) // bsize * bsize
+        if whole and not vp.v_vflag.get("write") & VV_MAPPED:
+            over, count = True, whole
     if offset + count > vp.v_size.get("write"):
         setwritesize(vp, offset + count)
     data = uio.view[:count]
-    if whole:
+    if over:
         vp.g_glock.enter(WRITER, "write")
         error = kernel.fs.gop_alloc(vp, offset, count, "write")
         vp.g_glock.exit("write")

@@ -155,7 +155,8 @@ def _extend(vp: Vnode, osize: int, size: int) -> int:
         setwritesize(vp, size)
         setsize(vp, size)
         return 0
-    error = fill_growth(vp, osize, size - 1)
+    last = size - (kernel.config.copy_unit or 1)  # where what is stored last begins
+    error = fill_growth(vp, osize, last)
     if not error:
         setwritesize(vp, size)
         error = balloc_range(vp, size - 1, 1)
@@ -170,11 +171,11 @@ def cut(vp: Vnode, size: int) -> int:
     """Shrinks; the vnode lock is held, and the transaction open."""
     kernel = vp.mnt
     fs = kernel.fs
-    error = _zero_rest(vp, size)
+    osize = vp.i_size.get("truncate")
+    error = _zero_rest(vp, size, osize)
     if error:
         return error
     vp.g_glock.enter(WRITER, "truncate")
-    osize = vp.i_size.get("truncate")
     fs.set_isize(vp, size, "truncate")
     setsize(vp, size)
     if kernel.wapbl is None:
@@ -190,21 +191,25 @@ def cut(vp: Vnode, size: int) -> int:
     return error
 
 
-def _zero_rest(vp: Vnode, size: int) -> int:
+def _zero_rest(vp: Vnode, size: int, osize: int) -> int:
     """Zeroes what stays behind the new end: the rest of its block, and of its page.
 
-    Also what lies behind the old end: pages there may hold the only zeros for the rest of
-    the block, and they are about to be freed.  A new end inside a block gives it that block
-    if it has none.
+    Unless the mount is told otherwise also what lies behind the old end: pages there may hold
+    the only zeros for the rest of the block, and they are about to be freed.  The new end's
+    block is given to the file if it has none.
     """
     kernel = vp.mnt
     end = max(kernel.fs.gop_size(size), kernel.round_page(size))
+    if not kernel.config.zero_past_end:
+        if size >= osize or not (size % kernel.fs.bsize or size % kernel.page_size):
+            return 0
+        end = min(end, osize)
     if size == end:
         return 0
     if kernel.config.compat:
         error = flush_mapped(vp, size, end - size, PGO_FREE)
         return error or kernel.rawio.write(vp, size, bytes(end - size))
-    error = balloc_range(vp, size, 1) if size % kernel.fs.bsize else 0
+    error = balloc_range(vp, size - 1, 1)
     if error:
         return error
     error = kernel.ubc.write(vp, size, memoryview(bytes(end - size)))

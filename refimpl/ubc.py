@@ -92,7 +92,7 @@ class Ubc:
         return 0
 
     def overwrite(self, vp: Vnode, offset: int, data: memoryview, held: bool = False) -> int:
-        """Replaces whole pages without reading them, the last one perhaps beyond the data.
+        """Replaces bytes to the end of a page without reading it, zeroing what is behind them.
 
         The pages are BUSY meanwhile.  An errno; ``held`` if the caller has g_glock.
         """
@@ -103,16 +103,19 @@ class Ubc:
             flags |= PGO_GLOCKHELD
         while data:
             count = min(len(data), self.size - offset % self.size)
-            pgs: list[Slot] = [None] * (-(-count // size))
+            lead = offset % size
+            pgs: list[Slot] = [None] * (-(-(lead + count) // size))
             vp.interlock.enter("ubc_alloc")
-            error = vp.getpages(offset, pgs, len(pgs), 0, PROT_READ | PROT_WRITE, flags)
+            access = PROT_READ | PROT_WRITE
+            error = vp.getpages(offset - lead, pgs, len(pgs), 0, access, flags)
             if error:
                 return error
             pages = [page for page in pgs if isinstance(page, Page)]
             kernel.machine.kassert(len(pages) == len(pgs), "ubc_alloc")
             error = kernel.faults.hit("user") or 0
-            whole = bytes(len(pages) * size) if error else bytes(data[:count])
-            self._fill(pages, whole + bytes(len(pages) * size - len(whole)))
+            length = len(pages) * size - lead
+            moved = b"" if error else bytes(data[:count])
+            self._fill(pages, lead, moved + bytes(length - len(moved)))
             vp.interlock.enter("ubc_release")
             for page in pages:
                 page.flags.off(PG_FAKE | PG_CLEAN, "ubc_release")
@@ -127,19 +130,22 @@ class Ubc:
             data = data[count:]
         return 0
 
-    def _fill(self, pages: list[Page], data: bytes) -> None:
-        """Copies into pages that the caller keeps BUSY."""
+    def _fill(self, pages: list[Page], lead: int, data: bytes) -> None:
+        """Copies into pages that the caller keeps BUSY, from ``lead`` in the first one on."""
         kernel = self._kernel
         size, machine = kernel.page_size, kernel.machine
         unit = kernel.config.copy_unit or size
-        for start in range(0, len(data), unit):
-            page, at = pages[start // size], start % size
-            piece = data[start : start + unit]
-            said: dict[str, object] = {"page": page, "offset": at, "length": unit}
+        done = 0
+        while done < len(data):
+            page, at = pages[(lead + done) // size], (lead + done) % size
+            piece = data[done : done + unit - at % unit]
+            said: dict[str, object] = {"page": page, "offset": at, "length": len(piece)}
+            said["number"] = page.offset // size
             with machine.service("page_store", "ubc_uiomove", **said) as told:
-                page.data[at : at + unit] = piece
+                page.data[at : at + len(piece)] = piece
                 if machine.hook is not None:
                     told["data"] = machine.contents(piece)
+            done += len(piece)
 
     def forget(self, vp: Vnode) -> None:
         """Gives up the windows of a vnode that nobody uses any more."""
