@@ -136,6 +136,31 @@ def test_readers_and_writers() -> None:
     compare(compiled(write, look, write, write), ((0, 2, 3),))
 
 
+def looping(threads: int) -> ir.Program:
+    """Each thread stores in places from one that it chose on, and wakes everybody after each."""
+    made = []
+    for me in range(threads):
+        code = Code(f"t{me}", me)
+        place = code.local("place", number(2))
+        code.add(ir.Choose(place, ir.Const(2), "place"), stop=True).add(ir.Nop(), stop=True)
+        code.label("next").branch(op("<", place, 2), "end")
+        code.add(ir.Assign(shared(1, place), ir.Const(1)))
+        for other in range(threads):
+            code.branch(shared(0, other), f"awake-{other}")
+            code.add(ir.Assign(shared(0, other), ir.Const(0))).label(f"awake-{other}")
+        code.add(ir.Assign(place, op("+", place, 1))).goto("next")
+        code.label("end").put(0, 1, me)
+        made.append(code.thread())
+    asleep = var("asleep", BIT, (0,) * threads)
+    return program("looping", [asleep, var("x", BIT, (0, 0))], made)
+
+
+def test_a_wakeup_in_a_loop() -> None:
+    """Two threads of which others lie in between; and the loop around could not be compared."""
+    full, size = compare(looping(3), ((0, 1, 2),))
+    assert size.states < full.states
+
+
 def alike(seed: int) -> ir.Program:
     """A random program of two or three threads that run the same code, and perhaps another."""
     chance = random.Random(seed)

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from math import comb
 from pathlib import Path
 
 import pytest
@@ -656,11 +657,15 @@ SANITIZERS = {
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "toy_name"),
-    [("address and undefined", "maze"), ("thread", "maze"), ("thread", "grid")],
-)
+    [
+        ("address and undefined", "maze"), ("address and undefined", "grid -DSYMMETRIC"),
+        ("thread", "maze"), ("thread", "grid"), ("thread", "grid -DSYMMETRIC"),
+    ],
+)  # fmt: skip
 def test_sanitized(folder: Path, name: str, toy_name: str) -> None:
     """Nothing is found, and the report is the same with any number of workers."""
-    options = ["-O1", "-g", "-DSMALL=16", "-DLIMIT=12", *SANITIZERS[name]]
+    toy_name, *more = toy_name.split()
+    options = ["-O1", "-g", "-DSMALL=16", "-DLIMIT=12", *SANITIZERS[name], *more]
     built = compile_toy(folder, toy_name, *options, drive=True)
     for seed in SANITIZED if toy_name == "maze" else (0,):
         for limit in (0, 1):
@@ -673,4 +678,6 @@ def test_sanitized(folder: Path, name: str, toy_name: str) -> None:
                 assert not done.stderr
                 reports.append(done.stdout)
             assert reports[0] == reports[1]
+            if more:  # 4 counters from 0 to 12, whatever their order
+                assert reports[0].startswith(f"{comb(16, 4)} states ")
             assert limit == 0 or "refused and resumed" in reports[0]

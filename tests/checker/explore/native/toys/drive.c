@@ -23,6 +23,23 @@ static uint64_t digest_goals(engine *e, uint64_t index, uint64_t n) {
   return sum;
 }
 
+#ifdef SYMMETRIC
+/* All four threads may be exchanged; the first four words are one for each of them. */
+static int exchange_all(engine *e) {
+  const uint8_t group[4] = {1, 1, 1, 1};
+  const int64_t words[7] = {NSTOPS, 0, 4, 8, PLAIN_VALUE, 1, 0};
+  uint8_t order[24 * 4], uneven[NBLOCKS];
+  unsigned n = 0;
+  for (unsigned code = 0; code < 256; code++) {
+    uint8_t one[4] = {code >> 6, code >> 4 & 3, code >> 2 & 3, code & 3};
+    if ((1 << one[0] | 1 << one[1] | 1 << one[2] | 1 << one[3]) == 15)
+      memcpy(order + 4 * n++, one, 4);
+  }
+  memset(uneven, 1, sizeof uneven);
+  return ge_symmetry(e, group, order, n, words, 1, NULL, 0, uneven);
+}
+#endif
+
 int main(int argc, char **argv) {
   unsigned workers = argc > 1 ? (unsigned)atoi(argv[1]) : 1;
   uint64_t limit = argc > 3 ? (uint64_t)atoll(argv[3]) : 0, v[NWORDS], out[16];
@@ -34,6 +51,10 @@ int main(int argc, char **argv) {
   memset(stops, 1, sizeof stops);
   memset(sites, 1, sizeof sites);
   ge_flags(e, stops, sites);
+#ifdef SYMMETRIC
+  if (exchange_all(e))
+    return 1;
+#endif
   toy_initial(v);
   ge_initial(e, v);
   int result, refused = 0;

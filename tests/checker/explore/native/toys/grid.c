@@ -1,7 +1,8 @@
 /* NTHREADS counters, each counting from 0 to LIMIT: (LIMIT+1)**NTHREADS states, and
  * NTHREADS * LIMIT * (LIMIT+1)**(NTHREADS-1) transitions; the longest shortest path has
  * NTHREADS * LIMIT steps.  Every step changes a shared word and two of the thread's own; the
- * vector is as large as a real one, 256 bytes. */
+ * vector is as large as a real one, 256 bytes.  SYMMETRIC: the shared word is the thread's element of
+ * one variable, so that threads can be exchanged. */
 #define NTHREADS 4
 #ifndef LIMIT
 #define LIMIT 9
@@ -38,7 +39,11 @@ static int step(unsigned t, uint64_t *v, run *r) {
   passed(r, t);
   own[1]++;
   own[3] = own[1] / 3;
+#ifdef SYMMETRIC
+  v[t] = own[1];
+#else
   v[t * 2] = own[1];
+#endif
   if (own[1] == LIMIT)
     own[0] = own[1] = own[3] = 0;
   return R_STOP;
