@@ -17,6 +17,7 @@ SUBJECT: Final = Subject(
     package=f"{__package__}.model",
     variant="1.18",
     proofs=f"{__package__}.proofs.library",
+    conformance=f"{__package__}.refimpl.conformance.subject",
 )
 
 

@@ -7,9 +7,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from .buf import BC_AGE, Buf, putiobuf
+from .flush import flush_vnode
 from .genfs.flags import PGO_CLEANIT, PGO_FREE
 from .kva import Window
-from .flush import flush_vnode
 from .pages import (
     PG_BUSY,
     PG_CLEAN,
@@ -23,10 +23,6 @@ from .sync import WRITER, Chan, Mutex, Want
 if TYPE_CHECKING:
     from .kernel import Kernel
     from .vnode import Vnode
-
-
-class _Stop:
-    """There is nothing more to come."""
 
 
 class Aiodone:

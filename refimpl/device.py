@@ -15,10 +15,6 @@ SECTOR = 512  # bytes, DEV_BSIZE
 SECTOR_SHIFT = 9
 
 
-class _Stop:
-    """There is nothing more to come."""
-
-
 class Device:
     """Transfers in sectors to and from ``fd``.  A sector is written whole or not at all."""
 
@@ -145,19 +141,20 @@ class Device:
     def _work(self) -> None:
         name = self._machine.curlwp().name
         while True:
-            bp: Buf | _Stop = self._machine.rest(self, self._next, "disk")
-            if isinstance(bp, _Stop):
+            taken = self._machine.rest(self, self._next, "disk")
+            if not taken:
                 return
-            self._transfer(bp)
-            biodone(bp)
+            self._transfer(taken[0])
+            biodone(taken[0])
             self.working.pop(name)
 
-    def _next(self) -> Buf | _Stop | None:
+    def _next(self) -> list[Buf] | None:
+        """A transfer; an empty list when none will come any more, None if one may."""
         if not self._queue:
-            return _Stop() if self._stop else None
+            return [] if self._stop else None
         bp = self._queue.pop(self._random.randrange(len(self._queue)))
         self.working[self._machine.curlwp().name] = bp
-        return bp
+        return [bp]
 
     def _transfer(self, bp: Buf) -> None:
         assert bp.data is not None

@@ -108,6 +108,7 @@ class Chooser(Log):
     possibilities inside a step (`Hook.pick`); by default their first.  ``limit``: steps
     after which a run counts as endless.  ``runs_on`` is asked by the thread that runs, when it
     could take its next step: if true it does so, and nobody else is asked (this is much quicker).
+    ``to_rest``: when all bodies have ended, go on asking until the machine's threads rest too.
     """
 
     def __init__(
@@ -118,11 +119,14 @@ class Chooser(Log):
         pick: Callable[[str, str, int], int] | None = None,
         limit: int = 100_000,
         runs_on: Callable[[Ready], bool] | None = None,
+        to_rest: bool = False,
     ) -> None:
         super().__init__()
         self.choose = choose
         self.decide = pick
         self.runs_on = runs_on
+        self.at_end: Callable[[], None] | None = None  # called when nobody can go on
+        self._to_rest = to_rest
         self._always = always
         self._limit = limit
         self._active = False
@@ -325,11 +329,14 @@ class Chooser(Log):
             self._wake_all()
             if machine.dead is not None:
                 return
-            if all(thread.state == _ENDED for thread in self._threads.values() if thread.body):
-                return
             possible = self._possible()
+            if all(thread.state == _ENDED for thread in self._threads.values() if thread.body):
+                if not possible or not self._to_rest:
+                    return
             naps = self._napping()
             if not possible and (not naps or self._naps > _NAPS):
+                if self.at_end is not None:
+                    self.at_end()
                 outcome.waiting = self.waiting()
                 lines = "\n".join(f"{name}: {why}" for name, why in outcome.waiting.items())
                 machine.die(Stuck(f"nobody can go on\n{lines}"))

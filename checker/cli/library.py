@@ -29,8 +29,9 @@ class Subject:
     """A model package on disk: its sources, ``scenarios/*.toml`` and ``findings.toml``.
 
     ``package`` is the dotted name that its relative imports start from; ``variant`` the name
-    of the revision as it is, without any fix.  ``proofs`` is the dotted name of the module that
-    has its theorems, if any.
+    of the revision as it is, without any fix.  ``proofs`` and ``conformance`` are dotted names
+    of the modules that have its theorems, and an implementation of it (`conform.subject`), if
+    any.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Subject:
     package: str
     variant: str
     proofs: str = ""
+    conformance: str = ""
 
 
 @functools.cache

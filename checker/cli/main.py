@@ -21,6 +21,7 @@ from .library import Subject
 from .outcome import EXIT_INCONCLUSIVE, EXIT_USAGE
 from .prove import prove
 from .races import races
+from .replay import replay
 from .scenarios import scenarios
 from .show import show
 
@@ -41,7 +42,7 @@ def cli() -> None:
     """
 
 
-for verb in (check, scenarios, show, findings, coverage, races, graph, export, bench, prove):
+for verb in (check, scenarios, show, findings, coverage, races, graph, export, bench, prove, replay):
     cli.add_command(verb)
 
 

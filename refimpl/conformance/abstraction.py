@@ -17,7 +17,7 @@ from ..image import HOLE
 from ..kva import Window
 from ..pages import Entry, Marker, Page
 from ..sync import Lwp, Mutex, RwLock
-from ..trans import NORMAL, SUSPENDED, SUSPENDING
+from ..trans import EXCLUSIVE, NORMAL, SUSPENDED, SUSPENDING
 from .world import UNIT, World
 
 Value = int | None
@@ -57,7 +57,7 @@ class Difference:
 
     def __str__(self) -> str:
         record, _, field = self.name.partition(".")
-        place = f"{record}{self.element // self.width}.{field}"
+        place = f"{record.removesuffix('s')}{self.element // self.width}.{field}"
         if self.width > 1:
             place += f"[{self.element % self.width}]"
         return f"{place} is {_show(self.domain, self.seen)}, expected " + _show(
@@ -157,7 +157,9 @@ class Abstraction:
         counts: list[Value] = [0] * self._nobody
         for lwp in kernel.machine.lwps:
             if lwp.name in self._indices:
-                counts[self._indices[lwp.name]] = lwp.trans
+                # Who suspends is inside from before the state changes until after it is normal.
+                enters = lwp.trans_type == EXCLUSIVE and kernel.fstrans.state == NORMAL
+                counts[self._indices[lwp.name]] = None if enters else lwp.trans
         view["perthread.fstrans_count"] = counts
         self._mutex(view, "uvm.pageqlock", kernel.uvm.pageqlock)
         view["mount.fstrans"] = [_STATES[kernel.fstrans.state]]

@@ -1,374 +1,156 @@
-"""Drives the real threads of a world through steps of the model, and compares after each.
-
-The model's steps are taken in order.  A hidden step has no counterpart.  For any other the
-real thread takes its own steps, through those that the model does not have, up to one whose
-event fits (`binding`); a load may have no event.  After each step the real state, as the
-model would have it (`abstraction`), is compared with the model's.  Nothing here waits for
-real time: every thread is the chooser's.
-"""
+"""Traces, and walks at random, replayed on real threads in a world of their scenario."""
 
 from __future__ import annotations
 
+import random
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from ...checker.conform.steps import HARD, HIDDEN, SOFT, Step, Stepper
-from ...checker.conform.validate import Pattern, Validator
+from ...checker.conform.steps import Stepper
+from ...checker.explore.interpret import Violation
 from ...checker.lang import ir
 from ...checker.lang.scenario import Scenario
-from ...checker.trace.replay import Moment, Replay
-from ..errors import Crashed, MachineDead
-from ..hook import Event
-from ..sync import Word
-from ..schedule import Chooser, Outcome, Ready
-from .abstraction import Abstraction, Difference
-from .binding import HIDDEN_EVENTS, Binding, BindingError
-from .callers import run
-from .labels import Names
+from ...checker.trace.replay import Moment
+from ..errors import Crashed
+from ..flush import fsync
+from ..schedule import Ready
+from .callers import Program, run
+from .damage import contents, written
+from .follow import Departed, Follower, Replayed
 from .runs import plan_of, programs_of, window_of
 from .world import World, build
 
-# What a scenario's choice is called where the reference implementation asks for it.
-_PICKS: Mapping[str, str] = {
-    "fault: read": "read error",
-    "fault: write": "write error",
-    "fault: short": "short transfer",
-    "fault: nomem": "no memory to copy",
-    "fault: bmap": "bmap error",
-    "fault: space": "no space",
-    "fault: page": "no memory",
-    "fault: heap": "no memory for an array",
-    "fault: user": "EFAULT",
-    "fault: journal": "journal error",
-    "fault: full": "journal full",
-    "fault: yield": "yield the processor",
-}
 
+def follow(
+    stepper: Stepper,
+    scenario: Scenario,
+    moments: Sequence[Moment],
+    fixes: tuple[str, ...] | None = None,
+) -> Replayed:
+    """Follows steps of the model from the scenario's initial state; it ends in any case.
 
-class Departed(Exception):
-    """The real threads do something else than the model."""
-
-    def __init__(self, why: str, differences: Sequence[Difference] = ()) -> None:
-        super().__init__(why)
-        self.why = why
-        self.differences = tuple(differences)
-
-
-class _Over(Exception):
-    """The trace has come to its end."""
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One step of the model, and the real steps that were taken for it."""
-
-    number: int
-    moment: Moment
-    label: str
-    events: tuple[Event, ...]
-
-
-@dataclass
-class Replayed:
-    """What came of it."""
-
-    program: ir.Program
-    pairs: list[Pair] = field(default_factory=list)
-    departed: Departed | None = None
-    at: int = 0  # the model's step that could not be followed, from 1
-    waiting: dict[str, str] = field(default_factory=dict)  # at the end: who hangs, and on what
-    dead: MachineDead | None = None  # the machine died of itself
-    raised: dict[str, str] = field(default_factory=dict)
-    events: list[Event] = field(default_factory=list)
-    compared: int = 0
-    messages: list[str] = field(default_factory=list)
-    contents: list[tuple[int, str, str]] = field(default_factory=list)  # unit, seen, disk
-
-
-class Follower:
-    """The choices of one replay: whom to run next, and what the faults do."""
-
-    def __init__(self, stepper: Stepper, world: World, moments: Sequence[Moment]) -> None:
-        self._stepper = stepper
-        self._validator = Validator(stepper)
-        self._program = stepper.program
-        self._world = world
-        self._moments = moments
-        sector = world.fs.kernel.fs.sb.data // 512
-        self._binding = Binding(stepper, world.first_pages, world.window, sector)
-        self._abstraction = Abstraction(world, stepper.program)
-        self._steps = [self._step(moment) for moment in moments]
-        self._script = self._follow()
-        self._begun = False
-        self._ready: dict[str, Ready] = {}
-        self._taken: list[Event] = []
-        self._upcoming = self._choices()
-        self._number = 0
-        self.result = Replayed(stepper.program)
-        self.chooser = Chooser(self.choose, always=True, pick=self.pick)
-
-    # What the chooser asks.
-
-    def choose(self, ready: Sequence[Ready]) -> Ready:
-        """Runs whom the model's next step needs; raises when the trace is over."""
-        self._ready = {one.thread: one for one in ready if one.kind != "nap"}
-        try:
-            name = self._script.send(None) if self._begun else next(self._script)
-        except StopIteration:
-            raise _Over from None
-        finally:
-            self._begun = True
-        return self._ready[name]
-
-    def pick(self, thread: str, label: str, count: int) -> int:
-        """The outcome that the model's thread has next for a choice of this name."""
-        wanted = _PICKS.get(label, label)
-        if thread.startswith("disk"):
-            moment = self._moments[self._number]
-            named = self._named(moment)
-            return next((value for name, value in named if name == wanted), 0)
-        choices = self._upcoming.get(thread, [])
-        for place, (name, value) in enumerate(choices):
-            if name == wanted:
-                del choices[: place + 1]
-                return value
-        return 0
-
-    def _named(self, moment: Moment) -> list[tuple[str, int]]:
-        code = self._program.threads[moment.thread].code
-        labels = [
-            action.label
-            for action in (code[node].action for node in moment.nodes)
-            if isinstance(action, ir.Choose)
-        ]
-        return list(zip(labels, moment.choices, strict=False))
-
-    def _choices(self) -> dict[str, list[tuple[str, int]]]:
-        found: dict[str, list[tuple[str, int]]] = {}
-        for moment in self._moments:
-            name = self._program.threads[moment.thread].name
-            found.setdefault(name, []).extend(self._named(moment))
-        return found
-
-    # The script: a generator that yields whom to run.
-
-    def _follow(self) -> Generator[str, None, None]:
-        for number, (moment, step) in enumerate(zip(self._moments, self._steps, strict=True)):
-            self._number = number
-            self._taken = []
-            if step.label.level == HARD:
-                yield from self._hard(moment, step)
-            elif step.label.level == SOFT:
-                yield from self._soft(moment, step)
-            yield from self._rest(moment)
-            pair = Pair(number + 1, moment, step.label.name, tuple(self._taken))
-            self.result.pairs.append(pair)
-            if moment.violation is None and self._dead() is None:
-                self._compare(moment)
-            if self._dead() is not None:
-                return
-
-    def _step(self, moment: Moment) -> Step:
-        before = self._stepper.layout.encode(moment.before)
-        steps = list(self._stepper.steps(before, moment.thread))
-        for step in steps:
-            if step.choices == moment.choices:
-                return step
-        if len(steps) == 1:  # a violation ended the step before its last choice
-            return steps[0]
-        raise Departed("the stepper does not know this step")
-
-    def _dead(self) -> MachineDead | None:
-        return self._world.fs.kernel.machine.dead
-
-    def _real(self, moment: Moment, step: Step) -> str:
-        """The real thread that is the model's."""
-        thread = self._program.threads[moment.thread]
-        if not thread.daemon or thread.name == "aiodone":
-            return thread.name
-        touched = [(self._program.shared[var], element) for var, _, element in step.touched]
-        number = next((one for var, one in touched if var.name.startswith("bufs.")), None)
-        for name, bp in self._world.fs.kernel.dev.working.items():
-            if bp.number == number:
-                return name
-        raise Departed(f"the device does {step.label.name}, and has no buffer {number}")
-
-    def _go(self, name: str) -> Generator[str, None, list[Event]]:
-        """Lets a thread take one step."""
-        if name not in self._ready:
-            why = self.chooser.waiting().get(name, "it has ended, or rests")
-            raise Departed(f"{name} cannot go on: {why}")
-        seen = len(self.chooser.events)
-        yield name
-        events = self.chooser.events[seen:]
-        self._taken += events
-        return events
-
-    def _hard(self, moment: Moment, step: Step) -> Generator[str, None, None]:
-        name = self._real(moment, step)
-        before = self._stepper.layout.encode(moment.before)
-        while True:
-            events = yield from self._go(name)
-            fits = False
-            for event in events:
-                pattern = self._pattern(event)
-                if pattern is None:
-                    continue
-                if pattern.optional and step.label.name not in pattern.names:
-                    self._agrees(event, pattern, before)
-                    continue
-                if moment.thread not in pattern.threads or not self._fits(pattern, before, step):
-                    raise Departed(f"the model takes {_told(step)}, the thread {_event(event)}")
-                fits = True
-            if fits or self._dead() is not None:
-                return
-
-    def _soft(self, moment: Moment, step: Step) -> Generator[str, None, None]:
-        """A load: taken if the thread is about to load the same word.
-
-        A load before it that the model does not make until the thread's next event is taken
-        first.
-        """
-        name = self._real(moment, step)
-        before = self._stepper.layout.encode(moment.before)
-        while True:
-            one = self._ready.get(name)
-            if one is None or one.kind != "load" or not isinstance(one.target, Word):
-                return
-            word = self._binding.word(one.target)
-            this = word is not None and (word[0], False, word[1]) in step.touched
-            if not this and word in self._to_load(moment.thread):
-                return
-            for event in (yield from self._go(name)):
-                pattern = self._pattern(event)
-                if pattern is not None:
-                    self._agrees(event, pattern, before)
-            if this:
-                return
-
-    def _to_load(self, thread: int) -> set[tuple[int, int]]:
-        """What the model's thread loads from here on, up to its next event."""
-        found: set[tuple[int, int]] = set()
-        for moment, step in zip(
-            self._moments[self._number :], self._steps[self._number :], strict=True
-        ):
-            if moment.thread == thread:
-                if step.label.level == HARD:
-                    break
-                found |= {(var, element) for var, write, element in step.touched if not write}
-        return found
-
-    def _rest(self, moment: Moment) -> Generator[str, None, None]:
-        """What the thread does next that the model does not have, so that it keeps nobody."""
-        thread = self._program.threads[moment.thread]
-        names = [thread.name]
-        if thread.daemon and thread.name != "aiodone":
-            names = []
-        for name in names:
-            while self._dead() is None and self._hidden(self._ready.get(name)):
-                for event in (yield from self._go(name)):
-                    if self._pattern(event) is not None:
-                        raise Departed(f"{event} was taken for a hidden step")
-
-    def _hidden(self, one: Ready | None) -> bool:
-        if one is None:
-            return False
-        if one.kind in HIDDEN_EVENTS:
-            return True
-        return one.target is not None and self._binding.is_hidden(one.target)
-
-    # Comparing.
-
-    def _pattern(self, event: Event) -> Pattern | None:
-        try:
-            return self._binding.pattern(event)
-        except (BindingError, KeyError, ValueError) as error:
-            raise Departed(f"{_event(event)}: {error}") from None
-
-    def _fits(self, pattern: Pattern, before: bytes, step: Step) -> bool:
-        return step.label.name in pattern.names and self._validator.matches(pattern, before, step)
-
-    def _agrees(self, event: Event, pattern: Pattern, before: bytes) -> None:
-        if not pattern.agrees(before):
-            raise Departed(f"{_event(event)}: the model has another value there")
-
-    def _compare(self, moment: Moment) -> None:
-        differences = self._abstraction.differences(moment.after.shared)
-        self.result.compared += 1
-        if differences:
-            first = "; ".join(str(one) for one in differences[:4])
-            raise Departed(f"the state differs: {first}", differences)
-
-    @property
-    def at(self) -> int:
-        """The model's step that is being followed, from 1."""
-        return self._number + 1
-
-
-def _event(event: Event) -> str:
-    values = " ".join(f"{key}={value}" for key, value in event.values.items())
-    return f"{event.kind} at {event.at} {values}".rstrip()
-
-
-def _told(step: Step) -> str:
-    return step.label.name or "a hidden step"
-
-
-def replay(scenario: Scenario, program: ir.Program, executed: Replay) -> Replayed:
-    """Replays an executed trace; it ends in any case."""
-    stepper = Stepper(program, Names())
-    return follow(stepper, scenario, executed.moments)
-
-
-def follow(stepper: Stepper, scenario: Scenario, moments: Sequence[Moment]) -> Replayed:
-    """Follows steps of the model from the scenario's initial state."""
+    ``fixes``: those of the real threads, if not the program's.
+    """
     plan = plan_of(scenario, stepper.program)
+    if fixes is not None:
+        plan = replace(plan, fixes=fixes)
     programs = programs_of(scenario)
     window = window_of([call for thread in scenario.threads for call in thread.calls])
     with tempfile.TemporaryDirectory() as folder:
         world = build(plan, Path(folder) / "image", window, patience=None)
         try:
-            return _followed(stepper, world, programs, moments)
+            return _Run(stepper, world, programs, moments).result
         finally:
             world.close()
 
 
-def _followed(
-    stepper: Stepper,
-    world: World,
-    programs: Mapping[str, Sequence[object]],
-    moments: Sequence[Moment],
-) -> Replayed:
-    follower = Follower(stepper, world, moments)
-    result = follower.result
-    machine = world.fs.kernel.machine
+class _Run:
+    """One replay, from the first step to the damage."""
 
-    def body(name: str) -> object:
-        return lambda: run(world, programs[name])  # type: ignore[arg-type]
-
-    def choose(ready: Sequence[Ready]) -> Ready:
+    def __init__(
+        self,
+        stepper: Stepper,
+        world: World,
+        programs: dict[str, Program],
+        moments: Sequence[Moment],
+    ) -> None:
+        self._world = world
+        self._machine = world.fs.kernel.machine
+        self._before = contents(world)
+        self._follower = Follower(stepper, world, moments)
+        self.result = self._follower.result
+        chooser = self._follower.chooser
+        chooser.choose, chooser.at_end = self._choose, self._finish
+        outcome = None
         try:
-            return follower.choose(ready)
-        except (Departed, _Over) as end:
-            if isinstance(end, Departed):
-                result.departed = end
-                result.at = follower.at
-            result.waiting = follower.chooser.waiting()
-            result.messages = list(machine.messages)
-            machine.die(Crashed("the replay is over"))
-            raise _Over from None
+            outcome = chooser.run(
+                world.fs, {name: self._body(programs[name]) for name in programs}
+            )
+            self._finish()
+        except Departed:
+            outcome = None
+        result = self.result
+        result.events = list(chooser.events)
+        if outcome is not None:
+            result.dead = outcome.dead
+            result.waiting = outcome.waiting
+            result.raised = {name: str(one) for name, one in outcome.raised.items()}
+            if outcome.dead is None:
+                self._flush()
+        result.messages = list(self._machine.messages)
+        for units, events in (
+            (result.units, result.events[: result.taken]),
+            (result.after, result.events),
+        ):
+            stored = written(self._before, events, world)
+            for unit in units:
+                unit.written = stored.get(unit.number)
 
-    follower.chooser.choose = choose
-    outcome: Outcome | None = None
-    try:
-        outcome = follower.chooser.run(world.fs, {name: body(name) for name in programs})  # type: ignore[misc]
-    except _Over:
-        pass
-    result.events = follower.chooser.events
-    if outcome is not None:
-        result.dead = outcome.dead
-        result.waiting = outcome.waiting
-        result.raised = {name: str(one) for name, one in outcome.raised.items()}
-    return result
+    def _body(self, program: Program) -> Callable[[], None]:
+        return lambda: run(self._world, program)
+
+    def _choose(self, ready: Sequence[Ready]) -> Ready:
+        try:
+            return self._follower.choose(ready)
+        except Departed as departed:
+            self._depart(departed)
+            raise
+
+    def _finish(self) -> None:
+        try:
+            self._follower.finish()
+        except Departed as departed:
+            self._depart(departed)
+            raise
+
+    def _depart(self, departed: Departed) -> None:
+        """The end of the replay, where real threads and model part."""
+        follower, result = self._follower, self.result
+        result.departed, result.at = departed, follower.at
+        if self._machine.dead is None:
+            result.waiting = follower.chooser.waiting()
+        result.units = contents(self._world)
+        result.taken = len(follower.chooser.events)
+        self._machine.die(Crashed("the replay is over"))
+
+    def _flush(self) -> None:
+        """What fsync saves now, when everybody has come to the end."""
+        chooser = self._follower.chooser
+        outcome = chooser.run(self._world.fs, {"fsync": lambda: fsync(self._world.vp)})
+        returned = outcome.returned.get("fsync")
+        self.result.flushed = returned if isinstance(returned, int) else None
+        if outcome.dead is not None:
+            self.result.dead, self.result.waiting = outcome.dead, outcome.waiting
+        else:
+            self.result.after = contents(self._world)
+
+
+def walk(stepper: Stepper, choice: random.Random, limit: int = 2_000) -> list[Moment]:
+    """Steps of the model chosen by chance, up to its end or to a property that breaks."""
+    program = stepper.program
+    state = choice.choice(stepper.initial())
+    moments: list[Moment] = []
+    while len(moments) < limit:
+        possible = [
+            (thread.index, step)
+            for thread in program.threads
+            for step in stepper.steps(state, thread.index)
+        ]
+        if not possible:
+            break
+        number, step = choice.choice(possible)
+        violation = None
+        if step.broken or step.after is None:
+            node = step.broken[0] if step.broken else step.label.nodes[-1]
+            action = program.threads[number].code[node].action
+            name = action.name if isinstance(action, ir.Check) else step.stopped
+            violation = Violation(name, step.stopped, number, node)
+        before = stepper.layout.decode(state)
+        after = before if step.after is None else stepper.layout.decode(step.after)
+        moments.append(Moment(number, step.choices, step.label.nodes, before, after, violation))
+        if violation is not None or step.after is None:
+            break
+        state = step.after
+    return moments

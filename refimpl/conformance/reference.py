@@ -1,0 +1,35 @@
+"""What the command line calls: the reference implementation, held against the model."""
+
+from __future__ import annotations
+
+from ...checker.conform.reference import Unlike
+from ...checker.conform.steps import Stepper
+from ...checker.lang import ir
+from ...checker.lang.scenario import Scenario
+from ...checker.trace.record import Trace
+from ...checker.trace.replay import Replay
+from . import report
+from .labels import Names
+from .replay import follow
+from .world import Unsupported
+
+
+def replay(
+    stored: Trace,
+    scenario: Scenario,
+    program: ir.Program,
+    executed: Replay,
+    fixes: tuple[str, ...],
+    everything: bool,
+) -> tuple[bool, list[str], dict[str, object]]:
+    """Drives real threads through a trace: whether it went as the trace says, and both reports.
+
+    ``fixes``: which the threads have; ``everything``: tell every step.
+    """
+    try:
+        stepper = Stepper(program, Names())
+        result = follow(stepper, scenario, executed.moments, fixes)
+    except Unsupported as error:
+        raise Unlike(str(error)) from None
+    lines = report.render(stored, result, fixes, everything)
+    return result.departed is None, lines, report.as_json(stored, result, fixes)
