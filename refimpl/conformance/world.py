@@ -7,6 +7,7 @@ at first, 3 what an initially dirty page holds, then one for each store).
 
 from __future__ import annotations
 
+from bisect import insort
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from heapq import heappop
@@ -16,9 +17,11 @@ from typing import Any, Final
 from .. import ops
 from ..config import Config, Fixes
 from ..device import SECTOR
+from ..ffs import Ffs
 from ..file import File
-from ..hook import Hook
+from ..hook import At, Hook
 from ..image import HOLE, format_image
+from ..kernel import Kernel
 from ..mount import FileSystem, mount
 from ..pages import PG_CLEAN, PG_RDONLY, Page
 from ..pmap import PROT_READ, PROT_WRITE, Pmap
@@ -45,6 +48,31 @@ BUDGETS: Final[Mapping[str, str]] = {
     "yields": "yield",
 }
 _FLAGS: Final = {"listed": 1, "wrmap": 2, "wrmapdirty": 4}
+
+
+class WorldFs(Ffs):
+    """The file system without inodes on disk, which the model does not have.
+
+    A block that a file has lost can be had again at once, and faults of the device meet the
+    file's data only.
+    """
+
+    def __init__(self, old: Ffs, kernel: Kernel) -> None:
+        super().__init__(kernel, old.sb)
+        self.inodes, self.free = old.inodes, old.free
+
+    def free_blocks(self, vp: Vnode, size: int, at: At) -> None:
+        super().free_blocks(vp, size, at)
+        with self._kernel.machine.guard:
+            for block in self._freed.pop(vp, []):
+                insort(self.free, block)
+
+    def update(self, vp: Vnode, at: At) -> int:
+        vp.inode_dirty = False
+        return 0
+
+    def commit(self, vnodes: list[Vnode]) -> int:
+        return 0
 
 
 class Unsupported(ValueError):
@@ -177,12 +205,15 @@ def build(
     fs = mount(path, plan.config(None, patience, seed))
     fs.kernel.pagedaemon.stop()  # the scenario says when it looks at which page
     file = fs.open("file", "w+")
-    vp = next(iter(fs.kernel.vnodes.values()))
+    kernel = fs.kernel
+    vp = next(iter(kernel.vnodes.values()))
+    kernel.fs = WorldFs(kernel.fs, kernel)
+    if kernel.wapbl is not None:
+        kernel.wapbl._commit = kernel.fs.commit
     pmaps = [Pmap(fs.kernel.pmaps, f"mapping{number}") for number in range(given["NMAPPINGS"])]
     world = World(plan, fs, vp, file, path, pmaps, window=window)
     _contents(world)
     _flags(world)
-    kernel = fs.kernel
     if kernel.wapbl is not None:
         kernel.wapbl.journal_pending.value = int(bool(plan.setup.get("journal_pending")))
     kernel.machine.contents = tokens
