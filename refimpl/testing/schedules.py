@@ -9,17 +9,17 @@ itself", so that a failure shrinks towards few threads, few operations, few pree
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
 
 import hypothesis.strategies as st
 
-from ..errors import MachineDead
+from ..errors import Crashed, MachineDead
 from ..hook import Event
 from ..schedule import Chooser, Ready
-from .api import ADVICE, FEATURES, Broken
+from .api import ADVICE, FEATURES, MMAP, Broken, PowerLost
 from .concurrent import Call, Player, Task, explain, last_fsync, look, prepare
 from .history import History
 from .records import RECORD, Wrong
@@ -29,6 +29,7 @@ from .reference import Reference
 # or before its n-th step of any kind.
 _STEP, _LOCK = "steps", "locks"
 _PREEMPTION = st.one_of(
+    st.just((_LOCK, 0)),
     st.just((_LOCK, 0)),
     st.tuples(st.just(_LOCK), st.integers(1, 24)),
     st.tuples(st.just(_STEP), st.integers(1, 120)),
@@ -44,24 +45,33 @@ class Drawn:
         self._last = ""
         self._unit = _LOCK
         self._left = 0  # acquisitions or steps until the next preemption; 0 for none
+        self._stopped = False  # `runs_on` has just said no
         # Picks are made by the machine's threads, which cannot draw.
         self._picks = deque(data.draw(st.lists(st.integers(0, 3), max_size=8), label="picks"))
 
+    def chooser(self) -> Chooser:
+        """A hook that asks this object."""
+        return Chooser(self.choose, pick=self.pick, runs_on=self.runs_on)
+
     def choose(self, ready: Sequence[Ready]) -> Ready:
         """The thread that takes the next step; ``ready`` begins with the one that ran last."""
-        if ready[0].thread == self._last and not self._preempted(ready[0]):
+        if ready[0].thread == self._last and not self._stopped and self.runs_on(ready[0]):
             return ready[0]
+        self._stopped = False
         others = [one for one in ready if one.thread != self._last] or list(ready)
         chosen = others[self._data.draw(st.integers(0, len(others) - 1), label="next")]
         self._unit, self._left = self._data.draw(_PREEMPTION, label="until")
         self._last = chosen.thread
         return chosen
 
-    def _preempted(self, ready: Ready) -> bool:
-        if not self._left or (self._unit == _LOCK and ready.kind not in _ACQUIRES):
+    def runs_on(self, ready: Ready) -> bool:
+        """Whether the thread that has just taken a step is not preempted; nothing is drawn."""
+        if ready.thread != self._last:
             return False
-        self._left -= 1
-        return not self._left
+        if self._left and (self._unit == _STEP or ready.kind in _ACQUIRES):
+            self._left -= 1
+            self._stopped = not self._left
+        return not self._stopped
 
     def pick(self, thread: str, label: str, count: int) -> int:
         """Choices inside a step: which of the queued transfers, which waiting writer."""
@@ -83,32 +93,35 @@ class Run:
 
 
 def run_scheduled(fs: Reference, task: Task, chooser: Chooser, crash: bool = False) -> Run:
-    """Plays a task under a schedule, reads everything, and again after a remount or crash."""
+    """Plays a task under a schedule, reads everything, and again after a remount.
+
+    With ``crash`` a thread more, "power", stops the machine whenever it is chosen; what is
+    read is what the device holds then.
+    """
     prepare(fs, task)
     history = History()
     players = {name: Player(fs, name, history, task.records) for name in task.programs}
     first = Player(fs, "before", history, task.records)
     run = Run(task, history, chooser.events, 0)
+    bodies: dict[str, Callable[[], object]] = {
+        name: partial(player.play, task.programs[name]) for name, player in players.items()
+    }
+    if crash:
+        bodies["power"] = partial(fs.mounted.kernel.dev.crash, None)
+    page = fs.mounted.kernel.page_size
     try:
         first.play(task.before)
-        outcome = chooser.run(
-            fs.mounted,
-            {
-                name: partial(player.play, task.programs[name])
-                for name, player in players.items()
-            },
-        )
+        outcome = chooser.run(fs.mounted, bodies)
         run.steps = outcome.steps
         for raised in outcome.raised.values():
-            if not isinstance(raised, (MachineDead, Broken)):
+            if not isinstance(raised, (MachineDead, Broken, PowerLost)):
                 raise raised
-        outcome.check()
-        page = fs.mounted.kernel.page_size
-        look(fs, history, task)
-        if crash:
+        if crash and isinstance(outcome.dead, Crashed):
             fs.crash(None)
             look(fs, history, task, last_fsync(history), fs.stale_unit)
         else:
+            outcome.check()
+            look(fs, history, task)
             for player in (*players.values(), first):
                 player.close()
             fs.at_rest()
@@ -128,21 +141,24 @@ def tasks(
     draw: st.DrawFn,
     threads: int = 3,
     length: int = 2,
-    records: int = 12,
+    records: int = 8,
     features: frozenset[str] = FEATURES,
 ) -> Task:
-    """Files of up to ``records`` records, at most ``threads`` threads of ``length`` calls."""
+    """Files of up to ``records`` records, at most ``threads`` threads of ``length`` calls.
+
+    Each task is made of few kinds of calls, often on one page: operations that are all
+    different seldom meet (swarm testing, Groce et al. 2012).
+    """
     size = draw(st.integers(0, records))
     tags = iter(range(1, 60000))
     kept = draw(st.lists(st.booleans(), max_size=size))
     first = tuple(next(tags) if one else 0 for one in kept)
-    before = draw(st.lists(_calls(records, features), max_size=2))
+    kinds = _kinds(draw(st.sampled_from([4, records])), records, features)
+    chosen = draw(st.lists(st.sampled_from(sorted(kinds)), min_size=1, max_size=3, unique=True))
+    calls = st.one_of([kinds[name] for name in chosen])
+    before = draw(st.lists(calls, max_size=2))
     programs = draw(
-        st.lists(
-            st.lists(_calls(records, features), min_size=1, max_size=length),
-            min_size=2,
-            max_size=threads,
-        )
+        st.lists(st.lists(calls, min_size=1, max_size=length), min_size=2, max_size=threads)
     )
     return Task(
         size,
@@ -153,26 +169,31 @@ def tasks(
     )
 
 
-def _calls(records: int, features: frozenset[str]) -> st.SearchStrategy[Call]:
-    first = st.integers(0, records - 1)
-    count = st.integers(1, 4)
-    pairs = st.tuples(first, count)
-    kinds: list[st.SearchStrategy[Call]] = [
-        pairs.map(lambda pair: Call("read", pair)),
-        pairs.map(lambda pair: Call("write", pair)),
-        st.integers(0, records).map(lambda size: Call("truncate", (size,))),
-        st.just(Call("fsync")),
-    ]
-    if "mmap" in features:
-        kinds += [
-            first.map(lambda record: Call("load", (record,))),
-            first.map(lambda record: Call("store", (record,))),
-            st.tuples(first, count, st.booleans()).map(lambda three: Call("msync", three)),
-            st.just(Call("msync", (0, records, False))),
-        ]
+def _kinds(
+    reach: int, records: int, features: frozenset[str]
+) -> dict[str, st.SearchStrategy[Call]]:
+    """Calls by kind; all but truncations and whole syncs concern the first ``reach`` records."""
+    first = st.integers(0, reach - 1)
+    whole = st.sampled_from([(start, 4) for start in range(0, reach - 3, 4)] or [(0, 1)])
+    pairs = st.one_of(st.tuples(first, st.integers(1, 4)), whole)
+    kinds: dict[str, st.SearchStrategy[Call]] = {
+        "read": pairs.map(lambda pair: Call("read", pair)),
+        "write": pairs.map(lambda pair: Call("write", pair)),
+        "truncate": st.integers(0, records).map(lambda size: Call("truncate", (size,))),
+        "fsync": st.just(Call("fsync")),
+    }
+    if MMAP in features:
+        everything = st.just((0, records, False))
+        kinds |= {
+            "load": first.map(lambda record: Call("load", (record,))),
+            "store": first.map(lambda record: Call("store", (record,))),
+            "msync": st.one_of(
+                everything, st.tuples(first, st.integers(1, 4), st.booleans())
+            ).map(lambda three: Call("msync", three)),
+        }
     if ADVICE in features:
-        kinds += [pairs.map(lambda pair: Call("willneed", pair))]
-    return st.one_of(kinds)
+        kinds["willneed"] = pairs.map(lambda pair: Call("willneed", pair))
+    return kinds
 
 
 def _tagged(call: Call, tags: Iterator[int]) -> Call:
