@@ -32,7 +32,15 @@ from .types import (
     describe,
 )
 from .values import (
-    ArrayPlace, ConstTuple, ListPlace, Nothing, Op, Slot, StructPlace, TupleValue, Value,
+    ArrayPlace,
+    ConstTuple,
+    ListPlace,
+    Nothing,
+    Op,
+    Slot,
+    StructPlace,
+    TupleValue,
+    Value,
 )  # fmt: skip
 
 INPUT = "input "
@@ -283,7 +291,8 @@ def _chosen(lowering: Statements, what: OneOf, options: list[Op]) -> Op:
     last = len(options) - 1
     number = emitter.local(f"{what.name}.choice", ir.Domain("int", 0, max(last, 0)))
     with emitter.quiet():
-        emitter.emit(ir.Choose(ir.Local(number), fold.const(len(options)), INPUT + what.name), where)
+        choice = ir.Choose(ir.Local(number), fold.const(len(options)), INPUT + what.name)
+        emitter.emit(choice, where)
     value = options[-1].expr
     for position in range(last - 1, -1, -1):
         here = fold.binary("==", ir.Local(number), fold.const(position), ir.BOOL)
@@ -509,6 +518,7 @@ def _check_citations(function: Function) -> None:
 
 
 __all__ = [
-    "INPUT", "LITERAL", "CallSpec", "Context", "Module", "OneOf", "ProgramSpec", "Slot", "SpecError", "ThreadSpec",
-    "VoidType", "check_definitions", "compile_program", "describe", "find",
+    "INPUT", "LITERAL", "CallSpec", "Context", "Module", "OneOf", "ProgramSpec", "Slot",
+    "SpecError", "ThreadSpec", "VoidType", "check_definitions", "compile_program", "describe",
+    "find",
 ]  # fmt: skip

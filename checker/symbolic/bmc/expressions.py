@@ -15,7 +15,7 @@ from typing import TypeAlias
 from ...explore import semantics
 from ...explore.errors import InternalError
 from ...lang import ir
-from .guards import Guard, Guards
+from .guards import Guard
 from .values import Cases, Value, Values
 
 

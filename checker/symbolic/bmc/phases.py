@@ -61,7 +61,7 @@ class Phases:
         return ir.Binary("and", _is(">=", index, 0), _is("<", index, length), ir.BOOL)
 
     def sites(self, node: int) -> Iterator[ir.Expr]:
-        """For each access that the instruction makes its level, :data:`OUTSIDE` if it makes none."""
+        """For each access of the instruction its level; :data:`OUTSIDE` where it is not made."""
         if node not in self.checks.sites:
             return
         action = self.thread.code[node].action

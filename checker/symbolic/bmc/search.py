@@ -12,20 +12,21 @@ has the fewest.  A switch is a change of the running thread, whatever its reason
 
 from __future__ import annotations
 
+import builtins
 import heapq
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
-from ...explore.causes import read_by
+from ...explore.asking import read_by
 from ...explore.interpret import ENDED
 from ...explore.result import Kind
 from ...lang import ir
 from .expressions import Function, Path, Places, Split, Translator
 from .guards import Guard
 from .segment import Machine, Outcome
-from .values import Cases, Value, Values
+from .values import Value, Values
 
 _CHUNK = 256
 
@@ -94,8 +95,9 @@ class Candidate:
     which: int = -1
     at_end: bool = False
 
-    @property
+    @builtins.property
     def switches(self) -> int:
+        """The context switches of the schedule."""
         more = self.thread is not None and self.kind == "check" and \
             self.at.before is not None and self.at.thread != self.thread
         return self.at.switches + more
@@ -431,7 +433,7 @@ class Search:
             if self.guards.possible(need) and self._run(arrival.entry, thread, need):
                 yield arrival, thread
 
-    @property
+    @builtins.property
     def complete(self) -> bool:
         """Was every behaviour of the program looked at?"""
         return not self.bound and next(self.left(), None) is None

@@ -21,7 +21,7 @@ from ...lang import ir
 from ...lang.compile import INPUT
 from .expressions import Fault, Function, Path, Places, Split, Translator
 from .guards import Guard
-from .phases import OUTSIDE, OwnerStore, Phases
+from .phases import OwnerStore, Phases
 from .values import Cases, Value, Values
 
 
@@ -80,6 +80,7 @@ class Machine:
         self._live: dict[int, tuple[int, ...]] = {}
         self._steps: dict[int, _Step] = {}
         self._order = _order(thread)
+        self._meetings = _meetings(thread) if joining else frozenset()
 
     def live(self, node: int) -> tuple[int, ...]:
         """Positions of the locals that may still be read from a node on."""
@@ -160,6 +161,8 @@ class Machine:
                 return []
             if divided is not None:
                 return self._resolved(divided, done)
+            if path.node in self._meetings:
+                return self._resolved([path], done)
 
     def _resolved(self, results: list[Path | Outcome], done: list[Outcome]) -> list[Path]:
         """Of what an instruction made: the paths that go on; the others are outcomes."""
@@ -451,7 +454,7 @@ class Machine:
             store(path, value(path))
             path.node = following
 
-        return assign  # type: ignore[return-value]
+        return assign
 
     def _watch_store(
         self, node: int, watch: OwnerStore, store: Callable[[Path, Value], None]
@@ -510,7 +513,7 @@ class Machine:
             path.shared[at : at + ref.capacity] = changed
             path.node = following
 
-        return change  # type: ignore[return-value]
+        return change
 
 
 
@@ -518,7 +521,7 @@ def _go(node: int) -> _Step:
     def go(path: Path) -> None:
         path.node = node
 
-    return go  # type: ignore[return-value]
+    return go
 
 
 def _difference(
@@ -531,6 +534,15 @@ def _difference(
         if own:
             return conjunction(own)
     return one
+
+
+def _meetings(thread: ir.Thread) -> frozenset[int]:
+    """The nodes where paths may meet."""
+    before: dict[int, int] = {}
+    for instr in thread.code:
+        for target in set(instr.successors()):
+            before[target] = before.get(target, 0) + 1
+    return frozenset(node for node, count in before.items() if count > 1)
 
 
 def _order(thread: ir.Thread) -> dict[int, int]:

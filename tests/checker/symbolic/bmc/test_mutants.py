@@ -72,7 +72,8 @@ def joined() -> ir.Program:
 
 
 def examples() -> list[tuple[ir.Program, bool]]:
-    found = [(arrays(), False), (forgetful(), False), (joined(), True), (TOYS["lost wakeup"][0], False)]
+    lost_wakeup = TOYS["lost wakeup"][0]
+    found = [(arrays(), False), (forgetful(), False), (joined(), True), (lost_wakeup, False)]
     for seed in (1, 2, 4):
         found.append((chooses(random_program(1000 + seed), OPEN), seed % 2 == 1))
         options = {0: (-8, 0, 7), 2: (0, 999), 5: (2, -3), 6: (4, 1)}
