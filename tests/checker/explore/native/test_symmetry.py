@@ -404,14 +404,14 @@ def test_paths_to_witnesses() -> None:
     """They are lifted: the threads that the path names did it."""
     made = last_writer(3)
     everyone = op("and", op("and", shared(1, 0), shared(1, 1)), shared(1, 2))
-    some = op("or", op("or", shared(1, 0), shared(1, 1)), shared(1, 2))
-    made.witnesses = [ir.Witness("everyone", everyone), ir.Witness("some", some)]
+    nobody = op("and", everyone, op("==", shared(0), 3))
+    made.witnesses = [ir.Witness("everyone", everyone), ir.Witness("nobody", nobody)]
     result = agree(made)
     assert result.reductions == ("merging", "ample", "symmetry")
-    assert result.witnesses["everyone"] is None
-    path = result.witnesses["some"]
-    assert path is not None and path.blocks
-    assert eval_expr(some, expand(made, path, result.stops).last_state)
+    assert result.witnesses["nobody"] is None
+    path = result.witnesses["everyone"]
+    assert path is not None and {block.thread for block in path.blocks} == {0, 1, 2}
+    assert eval_expr(everyone, expand(made, path, result.stops).last_state)
 
 
 @pytest.mark.parametrize("seed", [7])
