@@ -161,20 +161,26 @@ def _extend(vp: Vnode, osize: int, size: int) -> int:
         setwritesize(vp, size)
         error = balloc_range(vp, size - 1, 1)
     if error:
-        cut(vp, osize)
+        cut(vp, osize, zero=kernel.config.zero_past_end)
         return error
     setsize(vp, size)
     return 0
 
 
-def cut(vp: Vnode, size: int) -> int:
-    """Shrinks; the vnode lock is held, and the transaction open."""
+def cut(vp: Vnode, size: int, zero: bool = True) -> int:
+    """Shrinks; the vnode lock is held, and the transaction open.
+
+    Without ``zero`` what stays of the last block and page is left as it is.
+    """
     kernel = vp.mnt
     fs = kernel.fs
     osize = vp.i_size.get("truncate")
-    error = _zero_rest(vp, size, osize)
+    error = _zero_rest(vp, size, osize) if zero else 0
     if error:
         return error
+    if size == osize:  # back after a failure: there is nothing behind the end
+        setsize(vp, size)
+        return 0
     vp.g_glock.enter(WRITER, "truncate")
     fs.set_isize(vp, size, "truncate")
     setsize(vp, size)

@@ -13,6 +13,7 @@ from ..lang.errors import ModelError, ScenarioError
 from ..trace.errors import DataError
 from .bench import bench
 from .check import check
+from .conform import conform, stress
 from .coverage import coverage
 from .export import export
 from .findings import findings
@@ -42,7 +43,10 @@ def cli() -> None:
     """
 
 
-for verb in (check, scenarios, show, findings, coverage, races, graph, export, bench, prove, replay):
+for verb in (
+    check, scenarios, show, findings, coverage, races, graph, export, bench, prove, replay,
+    conform, stress,
+):  # fmt: skip
     cli.add_command(verb)
 
 
