@@ -1,0 +1,1 @@
+"""Theorems about the protocol, for any number of threads and pages."""

@@ -1,0 +1,335 @@
+"""The theorems about the protocol, and running them."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final
+
+import z3
+
+from ...checker.lang.compile import compile_routine
+from ...checker.lang.source import Function, Source, load, with_primitives
+from ...checker.symbolic.houdini import Answer, Decider
+from ...checker.symbolic.view import Execution, Rules
+from ..theorem import Failure, Outcome, Verdict
+from . import locks, ownership
+
+ROOT: Final = Path(__file__).resolve().parent.parent.parent
+PACKAGE: Final = __package__.rpartition(".")[0].rpartition(".")[0]
+FOLDERS: Final = ("model/genfs", "model/kernel", "model/actors")
+SERVICES: Final = f"{PACKAGE}.proofs.protocol.services"
+RLIMIT: Final = 30_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """One routine, executed by one thread among any number of others.
+
+    ``contracts``: the names of the routines whose contracts stand for them.
+    """
+
+    routine: str
+    view: str
+    parameters: tuple[tuple[str, int], ...] = ()
+    contracts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Theorem:
+    """A claim: all obligations of all its units hold."""
+
+    name: str
+    statement: str
+    variant: str
+    sizes: str
+    units: tuple[Unit, ...]
+    fixes: tuple[str, ...] = ()
+    long: bool = False
+    order: bool = False
+
+
+@functools.cache
+def texts() -> Mapping[str, tuple[str, str]]:
+    """The model's sources, and the contracts, by module."""
+    files = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py"))]
+    files += [ROOT / "proofs" / "protocol" / "services.py"]
+    found: dict[str, tuple[str, str]] = {}
+    for path in files:
+        if path.name != "__init__.py":
+            relative = path.relative_to(ROOT)
+            found[".".join((PACKAGE, *relative.with_suffix("").parts))] = (
+                str(relative), path.read_text(),
+            )  # fmt: skip
+    return found
+
+
+def source_of(given: Mapping[str, tuple[str, str]], contracts: Iterable[str]) -> Source:
+    """Parse; put contracts in the places of what they stand for; actors become routines."""
+    source = load(with_primitives(given))
+    services = source.modules[SERVICES]
+    wanted = {name: services.symbols[name] for name in contracts}
+    for module in source.modules.values():
+        for name, symbol in list(module.symbols.items()):
+            if module is not services and isinstance(symbol, Function):
+                if name in wanted:
+                    module.symbols[name] = wanted[name]
+                elif symbol.kind == "actor":
+                    module.symbols[name] = replace(symbol, kind="routine")
+        if module is services:
+            for name in list(module.symbols):
+                if isinstance(module.symbols[name], Function) and name[0] != "_" and (
+                    name not in wanted
+                ):
+                    del module.symbols[name]
+    return source
+
+
+def rules_of(unit: Unit, fixes: Sequence[str]) -> Rules:
+    """What the unit's view is."""
+    if unit.view == "locks":
+        return locks.rules(unit.routine, fixes)
+    return ownership.rules(unit.routine)
+
+
+def examine(
+    unit: Unit, fixes: Sequence[str], given: Mapping[str, tuple[str, str]] | None = None
+) -> tuple[Execution, list[Answer]]:
+    """Decide every obligation of a unit."""
+    execution, decider, _ = strengthened(unit, fixes, given)
+    return execution, decider.decide(execution.obligations)
+
+
+def strengthened(
+    unit: Unit, fixes: Sequence[str], given: Mapping[str, tuple[str, str]] | None = None
+) -> tuple[Execution, Decider, Source]:
+    """Execute a unit and find the invariants of its loops."""
+    source = source_of(texts() if given is None else given, unit.contracts)
+    checks = locks.CHECKS if unit.view == "locks" else ownership.CHECKS
+    program = compile_routine(
+        source, unit.routine, parameters=dict(unit.parameters), fixes=fixes, properties=checks
+    )
+    execution = Execution(program, rules_of(unit, fixes))
+    execution.run()
+    decider = Decider(execution, RLIMIT)
+    decider.strengthen()
+    return execution, decider, source
+
+
+def failure(execution: Execution, answer: Answer, unit: Unit) -> Failure:
+    """A counterexample to induction: where, and the view's values in front of the step."""
+    each, model = answer.obligation, answer.model
+    assert model is not None
+    values: dict[str, int] = {}
+    for (kind, name), value in each.state.items():
+        if kind == "S" and isinstance(name, str):
+            _show(values, name, model.eval(value))
+        elif kind == "L" and isinstance(name, int):
+            var = execution.thread.locals[name]
+            if "." not in var.name and "$" not in var.name and var.domain.kind != "int":
+                _show(values, var.name, model.eval(value))
+    place = each.where.stack[-1].partition("@")[0] if each.where.stack else unit.routine
+    return Failure(each.kind, each.lines, f"{each.text} ({unit.routine}: {place})",
+                   tuple(values.items()))
+
+
+def _show(values: dict[str, int], name: str, value: z3.ExprRef) -> None:
+    if z3.is_int_value(value) or z3.is_bv_value(value):
+        values.setdefault(name, int(value.as_long()))
+    elif z3.is_true(value) or z3.is_false(value):
+        values.setdefault(name, int(z3.is_true(value)))
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What became of one unit.
+
+    ``failures``: by the obligation's kind and name; ``counts``: obligations by kind.
+    """
+
+    failures: tuple[tuple[str, str, Failure], ...]
+    open: tuple[tuple[str, str], ...]
+    counts: Mapping[str, int]
+
+
+def prove_unit(
+    unit: Unit, fixes: Sequence[str], given: Mapping[str, tuple[str, str]] | None = None
+) -> Part:
+    """Decide a unit.  Raises ValueError where there was nothing to decide."""
+    execution, answers = examine(unit, fixes, given)
+    failures: dict[tuple[object, ...], tuple[str, str, Failure]] = {}
+    still_open = []
+    counts: dict[str, int] = {}
+    for answer in answers:
+        each = answer.obligation
+        counts[each.kind] = counts.get(each.kind, 0) + 1
+        if answer.verdict == "false":
+            found = failure(execution, answer, unit)
+            failures.setdefault((found.kind, each.name, found.lines, found.text),
+                                (each.kind, each.name, found))
+        elif answer.verdict != "valid":
+            still_open.append((each.kind, f"{unit.routine}: {each.kind} {each.name} at "
+                                          f"{each.lines}"))
+    if not answers:
+        raise ValueError(f"{unit.routine}: no obligations")
+    return Part(tuple(failures.values()), tuple(still_open), counts)
+
+
+def outcome(theorem: Theorem, parts: Sequence[Part], seconds: float) -> Outcome:
+    """The verdict about a theorem, from all its units."""
+    if theorem.order:
+        return _order(theorem, parts, seconds)
+    failures = tuple(
+        found for part in parts for kind, _, found in part.failures if kind != "order"
+    )
+    still_open = tuple(text for part in parts for kind, text in part.open if kind != "order")
+    verdict: Verdict = "fails" if failures else "inconclusive" if still_open else "proved"
+    count = sum(number for part in parts for kind, number in part.counts.items()
+                if kind != "order")
+    return Outcome(theorem.name, verdict, failures, still_open, count, seconds)
+
+
+def _order(theorem: Theorem, parts: Sequence[Part], seconds: float) -> Outcome:
+    """Is there a rank for each lock that rises along every wait?  If not: a cycle of waits."""
+    waits: dict[str, Failure] = {}
+    for part in parts:
+        for kind, name, found in part.failures:
+            if kind == "order":
+                waits.setdefault(name, found)
+    still_open = tuple(text for part in parts for kind, text in part.open if kind == "order")
+    count = sum(part.counts.get("order", 0) for part in parts)
+    core = cycle(waits)
+    failures = tuple(waits[name] for name in core)
+    verdict: Verdict = "fails" if failures else "inconclusive" if still_open else "proved"
+    return Outcome(theorem.name, verdict, failures, still_open, count, seconds)
+
+
+def cycle(waits: Iterable[str]) -> list[str]:
+    """``A before B``, of which some contradict each other (none: there is an order)."""
+    solver = z3.Solver()
+    solver.set("core.minimize", True)
+    marks: dict[str, str] = {}
+    for number, name in enumerate(sorted(waits)):
+        first, _, second = name.partition(" before ")
+        mark = z3.Bool(f"wait{number}")
+        marks[str(mark)] = name
+        solver.assert_and_track(z3.Int(first) < z3.Int(second), mark)
+    if solver.check() == z3.sat:
+        return []
+    return sorted(marks[str(each)] for each in solver.unsat_core())
+
+
+# ----------------------------------------------------------------------- the theorems
+
+CALLS = ("call_getpages", "call_putpages")
+ACTORS = (
+    "mapped_store", "mapped_load", "mlock", "read", "write", "truncate", "extend", "fsync",
+    "fsync_range", "syncer", "msync", "flush", "pagedaemon", "readahead", "reclaim", "suspend",
+    "journal_flusher", "aiodone", "device", "disk",
+)  # fmt: skip
+LOCK_SIZES = ("any number of threads, pages and blocks; with and without a journal; one file; all "
+              "arguments of the calls")
+
+
+def _lock_units() -> tuple[Unit, ...]:
+    found = []
+    for journal in (0, 1):
+        base = (("METADATA", 1), ("NBUFS", 2), ("PAGEDAEMON", 1), ("WAPBL", journal))
+        found += [Unit(name, "locks", base) for name in CALLS]
+        found += [Unit(name, "locks", base, CALLS) for name in ACTORS]
+    return tuple(found)
+
+
+@functools.cache
+def theorems() -> tuple[Theorem, ...]:
+    """For the revision as it is, then with every fix."""
+    from ..library import fixes
+
+    every = fixes(source_of(texts(), ()))
+    found: list[Theorem] = []
+    for variant, switched in (("1.18", ()), ("hardened", every)):
+        suffix = "" if variant == "1.18" else f"-{variant}"
+        found.append(Theorem(
+            f"protocol-locks{suffix}",
+            "no thread takes a mutex or reader/writer lock that it holds, releases one that it "
+            "does not hold, or waits for anything but a mutex with a mutex held; every call of "
+            "getpages and putpages begins with the object lock, and ends with every lock and "
+            "transaction as at entry, the object lock kept exactly with PGO_LOCKED",
+            variant, LOCK_SIZES, _lock_units(), switched,
+        ))  # fmt: skip
+        found.append(Theorem(
+            f"protocol-lock-order{suffix}",
+            "there is one order of the vnode lock, the journal's lock, g_glock, the object lock and "
+            "the lock of the page queues in which every thread takes them when it waits; so no "
+            "circle of threads waits for these locks alone",
+            variant, LOCK_SIZES, _lock_units(), switched, order=True,
+        ))  # fmt: skip
+        for name, statement, units, long in ownership.claims():
+            found.append(Theorem(
+                f"{name}{suffix}", statement, variant, ownership.SIZES,
+                tuple(Unit(routine, "ownership", ownership.PARAMETERS, contracts)
+                      for routine, contracts in units), switched, long,
+            ))  # fmt: skip
+    return tuple(found)
+
+
+def run(names: Sequence[str] = (), workers: int = 1) -> Iterator[tuple[Theorem, Outcome]]:
+    """Decide theorems (none named: all but the long ones), each when it is done.
+
+    Raises KeyError for a name that no theorem has.
+    """
+    known = {each.name: each for each in theorems()}
+    for name in names:
+        if name not in known:
+            raise KeyError(name)
+    chosen = [each for each in theorems() if (each.name in names if names else not each.long)]
+    jobs = list(dict.fromkeys((unit, each.fixes) for each in chosen for unit in each.units))
+    started = time.perf_counter()
+    done: dict[tuple[Unit, tuple[str, ...]], Part] = {}
+    left = list(chosen)
+    for job, part in _parts(jobs, workers):
+        done[job] = part
+        for each in list(left):
+            if all((unit, each.fixes) in done for unit in each.units):
+                left.remove(each)
+                parts = [done[unit, each.fixes] for unit in each.units]
+                yield each, outcome(each, parts, time.perf_counter() - started)
+
+
+def _parts(
+    jobs: Sequence[tuple[Unit, tuple[str, ...]]], workers: int
+) -> Iterator[tuple[tuple[Unit, tuple[str, ...]], Part]]:
+    """Every unit, as it is done."""
+    if workers == 1:
+        for job in jobs:
+            yield job, prove_unit(*job)
+        return
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        futures = {pool.submit(prove_unit, *job): job for job in jobs}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+
+
+def export(names: Sequence[str], folder: Path) -> int:
+    """Write every question as SMT-LIB 2, a file for each: ``unsat`` means that it holds.
+
+    Of loop invariants only those that were found inductive are assumed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    count = 0
+    for theorem in theorems():
+        if names and theorem.name not in names:
+            continue
+        for position, unit in enumerate(theorem.units):
+            execution, decider, _ = strengthened(unit, theorem.fixes)
+            for each in execution.obligations:
+                if (each.kind == "order") == theorem.order:
+                    name = f"{theorem.name}-{position:02}-{unit.routine}-{each.node}.smt2"
+                    (folder / name).write_text(decider.smt2(each))
+                    count += 1
+    return count
