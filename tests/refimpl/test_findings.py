@@ -185,7 +185,7 @@ def test_f6_fsync_passes_over_a_page_on_its_way_out(tmp_path: Path, variant: str
 
 @BOTH
 def test_f7_dirty_and_on_no_list(tmp_path: Path, variant: str) -> None:
-    fs = opened(tmp_path, variant, 1, journal=True)
+    fs = opened(tmp_path, variant, 1, journal=True, block_size=4096)
     file = fs.open("file", "r+")
     mapped = file.mmap(8192)
     schedule = [
