@@ -16,8 +16,14 @@ from typing import Any
 
 from . import ir
 from .compile import (
-    Argument, CallSpec, OneOf, ProgramSpec, SpecError, ThreadSpec, compile_program,
-)  # fmt: skip
+    Argument,
+    CallSpec,
+    OneOf,
+    ProgramSpec,
+    SpecError,
+    ThreadSpec,
+    compile_program,
+)
 from .errors import ScenarioError
 from .source import Source
 
