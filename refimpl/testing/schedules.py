@@ -1,9 +1,9 @@
 """Hypothesis chooses the schedule: which thread takes the next step, at every real choice.
 
-A thread runs until it cannot go on or is preempted; who goes on then, and for how many
-steps before the next preemption, is drawn.  Zero means "the first, and until it stops by
-itself", so that a failure shrinks towards few threads, few operations, few preemptions.
-(Few suffice for most bugs: Burckhardt, Kothari, Musuvathi and Nagarakatte 2010.)
+A thread runs until it cannot go on or is preempted; who goes on then is drawn, and so are
+the places of at most a few preemptions (few suffice for most bugs: Burckhardt, Kothari,
+Musuvathi and Nagarakatte 2010).  A failure shrinks towards few threads, few operations, few
+preemptions.
 """
 
 from __future__ import annotations
@@ -25,14 +25,11 @@ from .history import History
 from .records import RECORD, Wrong
 from .reference import Reference
 
-# When the thread that is chosen is preempted: never, before its n-th acquisition of a lock,
-# or before its n-th step of any kind.
+# A preemption comes before the n-th step, or the n-th acquisition of a lock, after the last.
 _STEP, _LOCK = "steps", "locks"
 _PREEMPTION = st.one_of(
-    st.just((_LOCK, 0)),
-    st.just((_LOCK, 0)),
-    st.tuples(st.just(_LOCK), st.integers(1, 24)),
-    st.tuples(st.just(_STEP), st.integers(1, 120)),
+    st.tuples(st.just(_LOCK), st.one_of(st.integers(1, 24), st.integers(1, 80))),
+    st.tuples(st.just(_STEP), st.integers(1, 200)),
 )
 _ACQUIRES = frozenset({"mutex_enter", "rw_enter", "fstrans_start", "wapbl_begin"})
 
@@ -40,12 +37,14 @@ _ACQUIRES = frozenset({"mutex_enter", "rw_enter", "fstrans_start", "wapbl_begin"
 class Drawn:
     """Makes the choices of a `Chooser` by drawing them."""
 
-    def __init__(self, data: st.DataObject) -> None:
+    def __init__(self, data: st.DataObject, preemptions: int = 3) -> None:
         self._data = data
         self._last = ""
-        self._unit = _LOCK
-        self._left = 0  # acquisitions or steps until the next preemption; 0 for none
-        self._stopped = False  # `runs_on` has just said no
+        drawn = data.draw(st.lists(_PREEMPTION, max_size=preemptions), label="preemptions")
+        self._preemptions = deque(drawn)
+        self._unit, self._left = _LOCK, 0  # the next preemption; 0 for none
+        self._next_preemption()
+        self._stopped = False  # the thread that ran last is preempted
         # Picks are made by the machine's threads, which cannot draw.
         self._picks = deque(data.draw(st.lists(st.integers(0, 3), max_size=8), label="picks"))
 
@@ -54,13 +53,18 @@ class Drawn:
         return Chooser(self.choose, pick=self.pick, runs_on=self.runs_on)
 
     def choose(self, ready: Sequence[Ready]) -> Ready:
-        """The thread that takes the next step; ``ready`` begins with the one that ran last."""
+        """The thread that takes the next step; ``ready`` begins with the one that ran last.
+
+        When a thread waits, what it waits for comes first: the machine's own threads.
+        """
         if ready[0].thread == self._last and not self._stopped and self.runs_on(ready[0]):
             return ready[0]
-        self._stopped = False
         others = [one for one in ready if one.thread != self._last] or list(ready)
-        chosen = others[self._data.draw(st.integers(0, len(others) - 1), label="next")]
-        self._unit, self._left = self._data.draw(_PREEMPTION, label="until")
+        if not self._stopped:
+            others.sort(key=lambda one: (one.kind == "nap", one.thread.startswith("user")))
+        self._stopped = False
+        first = st.one_of(st.just(0), st.integers(0, len(others) - 1))
+        chosen = others[self._data.draw(first, label="next")]
         self._last = chosen.thread
         return chosen
 
@@ -70,8 +74,14 @@ class Drawn:
             return False
         if self._left and (self._unit == _STEP or ready.kind in _ACQUIRES):
             self._left -= 1
-            self._stopped = not self._left
+            if not self._left:
+                self._stopped = True
+                self._next_preemption()
         return not self._stopped
+
+    def _next_preemption(self) -> None:
+        if self._preemptions:
+            self._unit, self._left = self._preemptions.popleft()
 
     def pick(self, thread: str, label: str, count: int) -> int:
         """Choices inside a step: which of the queued transfers, which waiting writer."""
@@ -157,9 +167,10 @@ def tasks(
     chosen = draw(st.lists(st.sampled_from(sorted(kinds)), min_size=1, max_size=3, unique=True))
     calls = st.one_of([kinds[name] for name in chosen])
     before = draw(st.lists(calls, max_size=2))
-    programs = draw(
-        st.lists(st.lists(calls, min_size=1, max_size=length), min_size=2, max_size=threads)
-    )
+    some = st.integers(2, max(2, threads)) if draw(st.booleans()) else st.just(2)
+    programs = [
+        draw(st.lists(calls, min_size=1, max_size=length)) for _ in range(draw(some))
+    ]
     return Task(
         size,
         first,

@@ -18,7 +18,9 @@ from genfscheck.refimpl.testing import (
 )
 
 
-def play(seed: int, threads: int = 3, length: int = 6, **knobs: object) -> Wrong | Broken | None:
+def play(
+    seed: int, threads: int = 3, length: int = 6, hooked: float = 0.02, **knobs: object
+) -> Wrong | Broken | None:
     """A task that the seed decides; who meets whom depends on the machine."""
     task = random_task(seed, threads, length, features=FEATURES)
     chosen: dict[str, object] = {
@@ -28,7 +30,7 @@ def play(seed: int, threads: int = 3, length: int = 6, **knobs: object) -> Wrong
         "memory_pages": (1024, 24)[seed // 6 % 2],
         "maxphys": 4096,
         "array_on_stack": 1,
-        "hook": Jitter(seed, rate=0.02),
+        "hook": Jitter(seed, rate=hooked),
         "patience": 2.0,
     }
     fs = Reference(**(chosen | knobs))  # type: ignore[arg-type]

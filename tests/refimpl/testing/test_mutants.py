@@ -1,0 +1,125 @@
+"""The tests can fail: the reference implementation is broken on purpose, and they notice.
+
+Each mutant is one mistake as somebody might make it.  The first ones are found by one
+thread, the others need threads that meet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from genfscheck.refimpl import Config, File
+from genfscheck.refimpl import buf as buffers
+from genfscheck.refimpl import device, ffs, flush, image, kernel, kva, locks, pages, pmap, sizes
+from genfscheck.refimpl.genfs import directio
+from genfscheck.refimpl.testing import Broken, ReferenceMachine
+
+from .support import Schedules, hunt, looking
+from .test_threads import play
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+def instead(owner: object, name: str, change: Callable[[Any], Any]) -> Patch:
+    """Replaces an attribute by what ``change`` makes of it."""
+    return lambda patch: patch.setattr(owner, name, change(getattr(owner, name)))
+
+
+def nothing(result: object = None) -> Callable[[Any], Any]:
+    return lambda right: lambda *arguments, **named: result
+
+
+def result(change: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """As before, with another result."""
+    return lambda right: lambda *arguments, **named: change(right(*arguments, **named))
+
+
+def sometimes_lost(right: Any) -> Any:
+    """Writes to some places of the device are lost."""
+
+    def put(self: Any, offset: int, data: bytes) -> None:
+        if offset // 512 % 9 != 4:
+            right(self, offset, data)
+
+    return put
+
+
+ONE_THREAD: dict[str, Patch] = {
+    "modified bits are forgotten": instead(pmap.PmapSystem, "clear_modify", result(lambda _: False)),
+    "holes are not zeroed": instead(kva.Window, "zero", nothing()),
+    "the rest of a cut page keeps its bytes": instead(sizes, "_zero_rest", nothing(0)),
+    "a block has two owners": instead(
+        ffs.Ffs, "_take", lambda right: lambda self, *before: self.free[0]
+    ),
+    "fsync does nothing": instead(File, "fsync", nothing()),
+    "fsync hides errors": instead(
+        Config, "reports_fsync", lambda right: property(lambda self: False)
+    ),
+    "blocks stay after a truncation": instead(ffs.Ffs, "free_blocks", nothing()),
+    "some writes are lost": instead(device.Device, "_put", sometimes_lost),
+    "a direct write leaves pages": instead(directio, "PGO_FREE", lambda right: 0),
+    "inodes are not written": instead(ffs.Ffs, "_write", nothing(0)),
+    "mappings stay writable": instead(pmap.PmapSystem, "page_protect", nothing()),
+    "an array is not freed": instead(kernel.Kernel, "kmem_free", nothing()),
+    "buffers are not given back": instead(buffers.Bufs, "put", nothing()),
+    "pages are not woken": instead(
+        pages.Uvm, "unbusy", lambda right: lambda self, pgs, at: right(self, pgs[1:], at)
+    ),
+    "checksums of inodes are not looked at": instead(image, "_is_sealed", result(lambda _: True)),
+}
+QUICK = ["holes are not zeroed", "fsync does nothing", "inodes are not written"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name in QUICK else pytest.mark.long)
+        for name in ONE_THREAD
+    ],
+)
+def test_one_thread(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Mutant(ReferenceMachine):
+        def implementation(self, configuration: dict[str, object]) -> Any:
+            return super().implementation(configuration | {"patience": 1.0})
+
+    ONE_THREAD[name](monkeypatch)
+    failure = hunt(Mutant, looking(400, 30))
+    assert isinstance(failure, (AssertionError, Broken, OSError)), failure
+
+
+def torn(right: Any) -> Any:
+    """A store in two halves, and time between them."""
+
+    def store(self: Any, number: int, offset: int, data: Any, at: Any) -> bool:
+        half = len(data) // 2
+        if not right(self, number, offset, data[:half], at):
+            return False
+        return bool(right(self, number, offset + half, data[half:], at))
+
+    return store
+
+
+@pytest.mark.long
+def test_threads_notice_torn_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    instead(pmap.Pmap, "store", torn)(monkeypatch)
+    assert any(play(seed, hooked=0.3) is not None for seed in range(300))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("name", "patch"),
+    [
+        (
+            "readers and writers do not exclude each other",
+            instead(locks.RwLock, "_grantable", nothing(True)),
+        ),
+        ("stores are torn", instead(pmap.Pmap, "store", torn)),
+        ("fsync waits for nobody", instead(flush, "PGO_SYNCIO", lambda right: 0)),
+    ],
+)
+def test_schedules(name: str, patch: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
+    patch(monkeypatch)
+    assert Schedules({}).hunt(looking(4000)) is not None
