@@ -6,12 +6,14 @@ import errno
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from genfscheck.refimpl import BadImage, Config, format_image, mount
+from genfscheck.refimpl.image import Dinode
 
 from .support import formatted, mounted
 
@@ -193,3 +195,150 @@ def test_unmount_with_open_files(tmp_path: Path) -> None:
     assert file.closed
     with pytest.raises(ValueError, match="not mounted"):
         fs.open("a")
+
+
+def test_files_that_are_something_else(tmp_path: Path) -> None:
+    """Text, an image of another kind, one that is all zeros: named, and not written to."""
+    for name, content in {
+        "text": b"#!/bin/sh\necho hello\n" * 100,
+        "elf": b"\x7fELF" + bytes(2000),
+        "zeros": bytes(100_000),
+        "tar": bytes(257) + b"ustar" + bytes(1000),
+        "swapped": b"GENFSREF"[::-1] + bytes(2000),
+        "only the name": b"GENFSREF",
+    }.items():
+        path = tmp_path / name
+        path.write_bytes(content)
+        with pytest.raises(BadImage) as caught:
+            mount(path)
+        assert str(path) in str(caught.value) and caught.value.errno == errno.EINVAL
+        assert path.read_bytes() == content
+        with pytest.raises(FileExistsError):
+            format_image(path, 1 << 20)
+        assert path.read_bytes() == content
+
+
+def test_an_image_cut_anywhere_is_never_mounted(tmp_path: Path) -> None:
+    """By one byte, within the inodes, within the journal, within the superblock."""
+    image = formatted(tmp_path, size=16 * 1024)
+    whole = image.read_bytes()
+    for length in (len(whole) - 1, len(whole) // 2, 5000, 1500, 1024, 512, 511, 100, 9, 0):
+        image.write_bytes(whole[:length])
+        with pytest.raises(BadImage, match="truncated|not a genfscheck image"):
+            mounted(image)
+        assert image.read_bytes() == whole[:length]
+    image.write_bytes(whole + b"more")  # a longer one has all that it needs
+    mounted(image).unmount()
+
+
+def test_every_damaged_byte_of_the_superblock_is_noticed(tmp_path: Path) -> None:
+    image = formatted(tmp_path, size=16 * 1024)
+    whole = image.read_bytes()
+    for place in range(0, 512, 7):
+        spoilt = bytearray(whole)
+        spoilt[place] ^= 0x40
+        image.write_bytes(spoilt)
+        with pytest.raises(BadImage):
+            mounted(image)
+        assert image.read_bytes() == spoilt
+
+
+def test_maps_that_contradict_each_other(tmp_path: Path) -> None:
+    """Two inodes, each with a right checksum, that have the same block."""
+    image = formatted(tmp_path)
+    with mounted(image) as fs:
+        sb = fs.kernel.fs.sb
+    for ino, name in enumerate(["a", "b"]):
+        inode = Dinode(ino, 7, name, 1024, [3])
+        damage(sb.slot(ino, 7), inode.encode(sb.slot_size))(image)
+    before = image.read_bytes()
+    with pytest.raises(BadImage, match="inode 1 has block 3, which is not its own"):
+        mounted(image)
+    assert image.read_bytes() == before
+    for ino, name in enumerate(["a", "a"]):
+        inode = Dinode(ino, 8, name, 0, [])
+        damage(sb.slot(ino, 8), inode.encode(sb.slot_size))(image)
+    with pytest.raises(BadImage, match="two files are called 'a'"):
+        mounted(image)
+
+
+def test_an_image_locked_by_a_process_that_lives_on(tmp_path: Path) -> None:
+    """The lock goes with the process, even if that is killed."""
+    image = formatted(tmp_path)
+    program = (
+        "import sys, time; from genfscheck.refimpl import mount\n"
+        "fs = mount(sys.argv[1]); print('mounted', flush=True); time.sleep(60)"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", program, str(image)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert other.stdout is not None and other.stdout.readline() == "mounted\n"
+        before = image.read_bytes()
+        with pytest.raises(OSError, match="in use") as caught:
+            mounted(image)
+        assert caught.value.errno == errno.EBUSY and str(image) in str(caught.value)
+        assert image.read_bytes() == before
+    finally:
+        other.kill()
+        other.communicate(timeout=20)
+    mounted(image).unmount()
+
+
+def test_a_failed_mount_leaves_nothing_behind(tmp_path: Path) -> None:
+    """No descriptors, no threads, no lock."""
+    image = formatted(tmp_path)
+    bad = tmp_path / "bad"
+    bad.write_bytes(image.read_bytes()[:4000])
+
+    def held() -> tuple[int, int]:
+        return len(os.listdir("/proc/self/fd")), threading.active_count()
+
+    before = held()
+    for _ in range(10):
+        with pytest.raises(BadImage):
+            mounted(bad)
+        with pytest.raises(ValueError):
+            mounted(image, memory_pages=4)
+        with pytest.raises(IsADirectoryError):
+            mounted(tmp_path)
+        mounted(image).unmount()
+    deadline = 100
+    while held() > before and deadline:
+        threading.Event().wait(0.02)
+        deadline -= 1
+    assert held() == before
+
+
+def test_when_the_process_has_no_descriptors_left(tmp_path: Path) -> None:
+    """EMFILE from the host, as from any open(2); the image is as it was."""
+    image = formatted(tmp_path)
+    before = image.read_bytes()
+    program = (
+        "import os, resource, sys; from genfscheck.refimpl import mount\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))\n"
+        "kept = []\n"
+        "try:\n"
+        "    while True: kept.append(os.open('/dev/null', os.O_RDONLY))\n"
+        "except OSError: pass\n"
+        "try: mount(sys.argv[1])\n"
+        "except OSError as error: sys.exit(error.errno)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(image)], timeout=20)
+    assert done.returncode == errno.EMFILE
+    assert image.read_bytes() == before
+
+
+def test_too_many_open_files_name_the_file_and_harm_nobody(tmp_path: Path) -> None:
+    with mounted(formatted(tmp_path, files=8), max_open=3) as fs:
+        files = [fs.open(name, "w+") for name in ("a", "b", "c")]
+        with pytest.raises(OSError) as caught:
+            fs.open("d", "w")
+        assert caught.value.errno == errno.EMFILE and caught.value.filename == "d"
+        assert fs.listdir() == ["a", "b", "c"]  # it was not made either
+        with pytest.raises(OSError):
+            fs.open("a", "w")
+        files[0].write(b"still")
+        assert files[0].pread(9, 0) == b"still"  # and not cut
+        files[1].close()
+        fs.open("d", "w").close()
