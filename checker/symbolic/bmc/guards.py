@@ -56,6 +56,9 @@ class Guard:
         return self.kind
 
 
+_RECENT = 24
+
+
 class Undecided(Exception):
     """z3 did not decide a question in its time."""
 
@@ -79,9 +82,10 @@ class Guards:
         self.true.opposite, self.false.opposite = self.false, self.true
         self.queries = 0
         self.seconds = 0.0
-        self._solver = z3.SolverFor("QF_FD" if encoding == "booleans" else "QF_BV") \
-            if encoding != "integers" else z3.SolverFor("QF_LIA")
+        logic = {"booleans": "QF_FD", "bits": "QF_BV", "integers": "QF_LIA"}[encoding]
+        self._solver = z3.SolverFor(logic)
         self._solver.set("timeout", milliseconds)
+        self._recent: list[dict[int, int]] = []
         self._variables: list[list[z3.BoolRef] | z3.ExprRef] = []
 
     # ------------------------------------------------------------------- building
@@ -94,6 +98,8 @@ class Guards:
             self.inputs.append(known)
             self.by_name[name] = known
             self._declare(known)
+            for values in self._recent:
+                values[known.number] = 0
         if known.count != count:
             raise ValueError(f"input {name} has {known.count} values, not {count}")
         return known
@@ -289,7 +295,31 @@ class Guards:
             return any(self.possible(part) for part in guard.parts)
         if all(part.kind == "literal" for part in guard.parts):
             return True
-        return self._ask(guard) is not None
+        # Most formulas are true for one of the assignments that z3 gave last.
+        for number, values in enumerate(self._recent):
+            if self.holds(guard, values):
+                if number:
+                    self._recent.insert(0, self._recent.pop(number))
+                return True
+        model = self._ask(guard)
+        if model is None:
+            return False
+        self._recent.insert(0, self._values(model))
+        del self._recent[_RECENT:]
+        return True
+
+    def _values(self, model: z3.ModelRef) -> dict[int, int]:
+        """An assignment from z3's model; what it leaves open is the first value."""
+        found: dict[int, int] = {}
+        for one, variable in zip(self.inputs, self._variables, strict=True):
+            found[one.number] = 0
+            if isinstance(variable, list):
+                for value, bit in enumerate(variable):
+                    if z3.is_true(model[bit]):
+                        found[one.number] = value
+            elif model[variable] is not None:
+                found[one.number] = model[variable].as_long()
+        return found
 
     def _ask(self, guard: Guard) -> z3.ModelRef | None:
         self.queries += 1

@@ -93,3 +93,23 @@ def test_no_answer_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(Undecided):
         for _ in range(50):
             guards.possible(formula(guards, chance, 4)[0])
+
+
+@pytest.mark.parametrize("encoding", get_args(Encoding))
+def test_an_input_made_later(encoding: Encoding) -> None:
+    guards = Guards(encoding)
+    one, two = (guards.input(name, 3).number for name in "ab")
+    both = guards.either(
+        guards.both(guards.literal(one, 1), guards.literal(two, 1)),
+        guards.both(guards.literal(one, 6), guards.literal(two, 6)),
+    )
+    other = guards.either(
+        guards.both(guards.literal(one, 6), guards.literal(two, 1)),
+        guards.both(guards.literal(one, 1), guards.literal(two, 4)),
+    )
+    assert not guards.possible(guards.both(both, guards.both(other, guards.literal(two, 1))))
+    mixed = guards.either(both, other)
+    assert guards.possible(guards.both(mixed, guards.negation(both)))
+    late = guards.input("late", 2).number
+    assert guards.possible(guards.both(guards.both(mixed, guards.negation(both)),
+                                       guards.literal(late, 2)))
