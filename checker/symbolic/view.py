@@ -82,6 +82,8 @@ class Rules(Protocol):
     """What a proof says of the shared state.  ``execution.state`` is the present state."""
 
     pools: frozenset[str]
+    # Is it followed where in local arrays the focus stands?
+    arrays: bool
     # Names of local truth values that say what the thread has done, for loop invariants.
     switches: frozenset[str]
 
@@ -165,7 +167,10 @@ class Execution:
         if domain.kind == "bool":
             return self.new(name, z3.BoolSort())
         if is_word(domain):
-            return self.new(name, z3.BitVecSort(BITS))
+            word = self.new(name, z3.BitVecSort(BITS))
+            if domain.kind == "flags":
+                self.facts.append(z3.ULE(word, z3.BitVecVal(domain.high, BITS)))
+            return word
         value = self.new(name, z3.IntSort())
         match domain.kind:
             case "ref" | "enum":
@@ -242,9 +247,11 @@ class Execution:
 
     def _new_array(self, var: int | str, domain: ir.Domain) -> None:
         """An array of references in which the focus stands once or not at all."""
-        if domain.kind == "ref" and pool_of(domain) in self.rules.pools:
+        if self.rules.arrays and domain.kind == "ref" and pool_of(domain) in self.rules.pools:
             self.state["in", var] = self.bool(f"{var}.in")
-            self.state["at", var] = self.new(f"{var}.at", z3.IntSort())
+            at = self.new(f"{var}.at", z3.IntSort())
+            self.facts.append(at >= 0)
+            self.state["at", var] = at
             self.state["in2", var] = z3.BoolVal(False)
             self.state["at2", var] = z3.IntVal(0)
 

@@ -18,7 +18,7 @@ from ...checker.lang.source import Function, Source, load, with_primitives
 from ...checker.symbolic.houdini import Answer, Decider
 from ...checker.symbolic.view import Execution, Rules
 from ..theorem import Failure, Outcome, Verdict
-from . import locks, ownership
+from . import locks, ownership, words
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 PACKAGE: Final = __package__.rpartition(".")[0].rpartition(".")[0]
@@ -92,8 +92,11 @@ def source_of(given: Mapping[str, tuple[str, str]], contracts: Iterable[str]) ->
 
 def rules_of(unit: Unit, fixes: Sequence[str]) -> Rules:
     """What the unit's view is."""
-    if unit.view == "locks":
-        return locks.rules(unit.routine, fixes)
+    match unit.view:
+        case "locks":
+            return locks.rules(unit.routine, fixes)
+        case "words":
+            return words.rules(unit.routine, fixes)
     return ownership.rules(unit.routine)
 
 
@@ -110,7 +113,8 @@ def strengthened(
 ) -> tuple[Execution, Decider, Source]:
     """Execute a unit and find the invariants of its loops."""
     source = source_of(texts() if given is None else given, unit.contracts)
-    checks = locks.CHECKS if unit.view == "locks" else ownership.CHECKS
+    checks = {"locks": locks.CHECKS, "words": words.CHECKS,
+              "ownership": ownership.CHECKS}[unit.view]
     program = compile_routine(
         source, unit.routine, parameters=dict(unit.parameters), fixes=fixes, properties=checks
     )
@@ -245,6 +249,14 @@ def _lock_units() -> tuple[Unit, ...]:
     return tuple(found)
 
 
+def _word_units() -> tuple[Unit, ...]:
+    base = (("METADATA", 1), ("NBUFS", 2), ("NPAGES", 2), ("PAGEDAEMON", 1), ("WAPBL", 1))
+    return (
+        *(Unit(name, "words", base) for name in CALLS),
+        *(Unit(name, "words", base, CALLS) for name in ACTORS),
+    )
+
+
 @functools.cache
 def theorems() -> tuple[Theorem, ...]:
     """For the revision as it is, then with every fix."""
@@ -268,6 +280,13 @@ def theorems() -> tuple[Theorem, ...]:
             "the lock of the page queues in which every thread takes them when it waits; so no "
             "circle of threads waits for these locks alone",
             variant, LOCK_SIZES, _lock_units(), switched, order=True,
+        ))  # fmt: skip
+        found.append(Theorem(
+            f"protocol-words{suffix}",
+            "no update of a page's flags, of v_iflag, v_numoutput or g_dirtygen overwrites "
+            "another thread's: each is stored to only with the object lock, or in a step that "
+            "needs it free; and whenever that lock is released VI_WRMAPDIRTY implies VI_ONWORKLST",
+            variant, LOCK_SIZES, _word_units(), switched,
         ))  # fmt: skip
         for name, statement, units, long in ownership.claims():
             found.append(Theorem(

@@ -30,6 +30,7 @@ class LockRules:
 
     pools: frozenset[str] = frozenset()
     switches = frozenset({"has_trans", "need_wapbl", "blockalloc"})
+    arrays = False
 
     def __init__(
         self, enter: Enter, contract: bool = False, fixes: Iterable[str] = ()
@@ -209,13 +210,14 @@ def nothing_held(rules: LockRules, execution: Execution, *, but: Sequence[str] =
             execution.assume(rules.free(execution, lock))
 
 
+CALLED = ("call_getpages", "call_putpages")
 CHECKS = (*PROVED, "claim-11-getpages", "claim-11-putpages")
 GLOCKHELD, JOURNALLOCKED, CLEANIT, NOBLOCKALLOC, LOCKED = 8192, 2048, 1, 1024, 32
 
 
 def rules(routine: str, fixes: Iterable[str]) -> LockRules:
     """The rules for a routine: what its callers promise."""
-    if routine in ("call_getpages", "call_putpages"):
+    if routine in CALLED:
         return LockRules(_called, True, fixes)
     return LockRules(_begins, False, fixes)
 

@@ -20,7 +20,7 @@ SIZES = ("any number of threads, of pages in memory and of pages asked for; one 
 
 def rules(routine: str) -> PageRules:
     """The rules for a routine: what its callers promise."""
-    return PageRules(("claim-1-ownership",), ENTER[routine])
+    return PageRules(("claim-1-ownership",), ENTER[routine], LEAVE.get(routine))
 
 
 def _locked(execution: Execution, rules: PageRules) -> int:
@@ -48,6 +48,38 @@ def _owns_none(execution: Execution, rules: PageRules) -> None:
         execution.assume(z3.Not(as_bool(execution.state["in", array])))
 
 
+def _array(execution: Execution) -> int:
+    return next(n for n, var in enumerate(execution.thread.locals) if var.name == "pgs")
+
+
+def _array_is_own_still(execution: Execution, rules: PageRules) -> None:
+    """At the end the caller owns exactly what is in the array, and nothing is there twice."""
+    array = _array(execution)
+    execution.oblige("end", "array", z3.And(
+        as_bool(execution.state["in", array]) == rules.mine(execution),
+        z3.Not(as_bool(execution.state["in2", array])),
+    ), "the array is not what the caller owns")  # fmt: skip
+    execution.oblige("end", "order", z3.And(rules.held(execution), rules.resource(execution)),
+                     "ends without the object lock, or with a page out of order")
+
+
+def _given_back(execution: Execution, rules: PageRules) -> None:
+    """Of the array's pages only those past the first ``n`` are still the caller's."""
+    array, then = _array(execution), execution.entry
+    number = {var.name: n for n, var in reversed(list(enumerate(execution.thread.locals)))}
+    count = then["L", number.get("npages", number.get("npgs", -1))]
+    at = then["at", array]
+    kept = z3.And(as_bool(then["in", array]), z3.Or(at < 0, at >= count))
+    execution.oblige("end", "array", rules.mine(execution) == kept,
+                     "a page of the array is still the caller's, or another is not")
+    execution.oblige("end", "order", z3.And(rules.held(execution), rules.resource(execution)),
+                     "ends without the object lock, or with a page out of order")
+
+
+LEAVE: dict[str, Callable[[Execution, PageRules], None]] = {
+    "uvn_findpages": _array_is_own_still,
+    "genfs_rel_pages": _given_back,
+}
 ENTER: dict[str, Callable[[Execution, PageRules], None]] = {
     "uvn_findpages": _array_is_own,
     "genfs_rel_pages": _array_is_own,

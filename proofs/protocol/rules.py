@@ -42,11 +42,11 @@ class PageRules:
 
     pools = frozenset({"pages", "bufs"})
     switches: frozenset[str] = frozenset()
+    arrays = True
 
-    def __init__(self, proved: Iterable[str], enter: Entry, kasserts: bool = False) -> None:
+    def __init__(self, proved: Iterable[str], enter: Entry, leave: Entry | None = None) -> None:
         self.proved = frozenset(proved)
-        self.enter = enter
-        self.kasserts = kasserts
+        self.enter, self.leave = enter, leave
 
     # --------------------------------------------------------------------- the view
 
@@ -209,4 +209,5 @@ class PageRules:
         return atom == "mine"
 
     def end(self, execution: Execution) -> None:
-        pass
+        if self.leave is not None:
+            self.leave(execution, self)
