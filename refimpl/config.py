@@ -69,12 +69,14 @@ class Config:
     page_junk: bytes | None = None  # what a new page holds; None for what its last use left
     stale_modified: bool | None = None  # and its modified bit
     first_fit: bool = False  # allocate the first free block, not one behind the block before
+    fragments: bool = False  # the end of storage is told in sectors, not in whole blocks
     block_junk: bytes | None = None  # what a sector holds after its file has lost it
     metadata: bool = True  # maps of blocks are dirty buffers of their vnode until they are written
     journal: bool = False
     compat: bool = False  # a file system without getpages of its own
     fsync_reports: bool | None = None  # fsync returns the pages' errors; None: if hardened
     max_open: int = 256  # files
+    zero_past_end: bool = True  # truncation zeroes to the end of the block, not of the file
     durable: bool = True  # flush the host's cache where the device's cache is flushed
     debug: bool = False  # the DEBUG code of the checked file
     patience: float | None = None  # seconds a wait may last; None for ever
@@ -84,7 +86,8 @@ class Config:
     def __post_init__(self) -> None:
         for name in ("page_size", "maxphys"):
             value = getattr(self, name)
-            if value < 512 or value & (value - 1):
+            odd = value & (value - 1) and not (self.small and name == "maxphys")
+            if value < 512 or odd:
                 raise ValueError(f"{name} must be a power of two of at least 512, not {value}")
         if self.maxphys < self.page_size:
             raise ValueError(f"maxphys {self.maxphys} is below page_size {self.page_size}")

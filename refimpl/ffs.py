@@ -57,6 +57,17 @@ class Ffs:
         """Where storage for a file of ``size`` ends."""
         return -(-size // self.bsize) * self.bsize
 
+    def storage_end(self, vp: Vnode, size: int, at: At) -> int:
+        """Where storage on the device ends for ``vp`` at this size.
+
+        With fragments the last block may be short, unless the inode reaches behind it.
+        """
+        if not self._kernel.config.fragments:
+            return self.gop_size(size)
+        if vp.i_size.get(at) >> self.bshift > size >> self.bshift:
+            return self.gop_size(size)
+        return -(-size // SECTOR) * SECTOR
+
     def bmap(self, vp: Vnode, lbn: int, at: At) -> tuple[int, int, int]:
         """(errno, device block or -1, further contiguous blocks) at this moment.
 

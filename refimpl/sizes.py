@@ -44,7 +44,8 @@ def balloc_range(vp: Vnode, offset: int, length: int) -> int:
     held = kernel.fixes.glock_held
     lo = offset & -kernel.fs.bsize & -kernel.page_size
     eob = -(-(offset + length) // kernel.fs.bsize) * kernel.fs.bsize
-    writeend = kernel.fs.gop_size(max(vp.v_writesize.get("balloc"), vp.v_size.get("balloc")))
+    writeend = max(vp.v_writesize.get("balloc"), vp.v_size.get("balloc"))
+    writeend = kernel.fs.storage_end(vp, writeend, "balloc")
     hi = min(kernel.round_page(eob), kernel.round_page(writeend))
     pgs: list[Slot] = [None] * (hi - lo >> kernel.page_shift)
     flags = PGO_SYNCIO | PGO_PASTEOF | PGO_NOBLOCKALLOC | PGO_NOTIMESTAMP

@@ -74,7 +74,8 @@ class Fstrans:
             self.state = state
             self._machine.wake(self)
         if state == NORMAL:
-            lwp.trans = 0
+            if lwp.trans_type == EXCLUSIVE:
+                self.done(at)
             return
         kind = SHARED if state == SUSPENDING else LAZY
         want = Want(self, lambda: not self._holders[kind], self.describe())

@@ -1,8 +1,8 @@
 """What the real state is in the model: the value of every variable that can be told.
 
 A value is None where nothing corresponds to it at that moment: the fields of a page that is
-free, of a buffer before it is submitted, of a block that belongs to nobody.  What is not here
-at all is in `UNSEEN`, with the reason.
+free, of a buffer before it is submitted.  What is not here at all is in `UNSEEN`, with the
+reason.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ UNSEEN: Final[Mapping[str, str]] = {
     "bufs.parent": "an event says it",
     "kvas.emergency": "which window a page daemon has; compared by who gets one",
     "perthread.fstrans_type": "that of a thread inside none means nothing",
-    "pages.queued": "the queues' order is not modelled, and their step has no event",
-    "uvm.paging": "as pages.queued",
     "vnodes.dead": "a dead vnode has no operations here",
     "faults.": "budgets of the scenario",
 }
@@ -83,7 +81,6 @@ class Abstraction:
         given = program.parameters
         self._pages = given["NPAGES"]
         self._page = 1 << given["PAGE_SHIFT"]
-        self._block = 1 << given["FS_BSHIFT"]
 
     # What a caller wants.
 
@@ -185,6 +182,9 @@ class Abstraction:
         uvm, world = self._kernel.uvm, self._world
         width = len(world.pmaps)
         settled = self._vp.interlock.owner is None
+        # Steps of the queues have no counterpart: they are compared when their lock is free.
+        idle = settled and uvm.pageqlock.owner is None
+        view["uvm.paging"] = [uvm.paging if idle else None]
         for page in uvm.pages:
             live = page.uobject is not None
             fields: dict[str, list[Value]] = {
@@ -193,6 +193,7 @@ class Abstraction:
                 "flags": [page.flags.value],
                 "modified": [int(page.modified)],
                 "wired": [int(page.wire_count > 0) if settled else None],
+                "queued": [int(page in uvm.active or page in uvm.inactive) if idle else None],
                 "pte": self._rights(page, width),
                 "data": self._tokens(page.data),
                 "wanted": [],
@@ -301,6 +302,4 @@ class Abstraction:
             owned = block in mine
             view.setdefault("blocks.vp", []).append(0 if owned else none)
             data = self._kernel.dev.peek(fs.sb.data + (block << fs.bshift), fs.bsize)
-            view.setdefault("blocks.data", []).extend(
-                self._tokens(data) if owned else [None] * self._block
-            )
+            view.setdefault("blocks.data", []).extend(self._tokens(data))

@@ -112,8 +112,8 @@ class Plan:
     def config(self, hook: Hook | None, patience: float | None, seed: int) -> Config:
         """The mount's knobs."""
         given = self.parameters
-        if given.get("FRAGMENTS") or given.get("DEV_BSHIFT"):
-            raise Unsupported("fragments and sectors of several units are not implemented")
+        if given.get("DEV_BSHIFT"):
+            raise Unsupported("sectors of several units are not implemented")
         page = self.page_units * UNIT
         window = 1 << given["UBC_WINSHIFT"]
         return Config(
@@ -138,6 +138,7 @@ class Plan:
             page_junk=pattern(FOREIGN),
             stale_modified=bool(given["STALE_MODIFIED"]),
             first_fit=True,
+            fragments=bool(given["FRAGMENTS"]),
             block_junk=pattern(FOREIGN),
             metadata=bool(given["METADATA"]),
             journal=bool(given["WAPBL"]),

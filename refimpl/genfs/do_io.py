@@ -74,9 +74,9 @@ def _within_file(vp: Vnode, off: int, length: int) -> int:
     writesize = vp.v_writesize.get(1290)
     kernel.machine.kassert(size <= writesize, 1290, f"{size} <= {writesize}")
     writesize = vp.v_writesize.get(1291)
+    inside = kernel.fs.storage_end(vp, writesize, 1291) - off
     if kernel.fixes.sizes_under_lock:
         vp.interlock.exit(1291)
-    inside = kernel.fs.gop_size(writesize) - off
     kernel.machine.kassert(inside != 0, 1303)
     return min(length, inside) if inside > 0 else length  # 1301 compares without sign
 

@@ -92,7 +92,8 @@ class _Getpages(Filling):
         if found is not None:
             return found
         if self.fixes.fresh_diskeof:
-            self.diskeof = self.kernel.fs.gop_size(self.vp.v_size.get(395))
+            size = self.vp.v_size.get(395)
+            self.diskeof = self.kernel.fs.storage_end(self.vp, size, 395)
         self.uobj.vmobjlock.exit(396)
         return self._fill()
 
@@ -102,7 +103,7 @@ class _Getpages(Filling):
         kernel = self.kernel
         self.origvsize = self.vp.v_size.get(144)
         self.orignpages = self.count
-        self.diskeof = kernel.fs.gop_size(self.origvsize)  # 147
+        self.diskeof = kernel.fs.storage_end(self.vp, self.origvsize, 147)
         size = self.origvsize
         if self.flags & PGO_PASTEOF:
             size = max(size, self.origoffset + (self.count << kernel.page_shift))  # 153

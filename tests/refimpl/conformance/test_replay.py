@@ -24,7 +24,7 @@ from genfscheck.refimpl.conformance.follow import Replayed
 from genfscheck.refimpl.conformance.labels import Names
 from genfscheck.refimpl.conformance.replay import follow, walk
 from genfscheck.refimpl.conformance.runs import plan_of
-from genfscheck.refimpl.conformance.world import Unsupported, build
+from genfscheck.refimpl.conformance.world import build
 
 LIBRARY = Library(SUBJECT)
 FINDINGS = [one.id for one in LIBRARY.findings.entries]
@@ -249,10 +249,7 @@ def test_walks_are_replayed(variant: str) -> None:
 @pytest.mark.parametrize("variant", ["1.18", "hardened"])
 @pytest.mark.parametrize("scenario", SUITE, ids=lambda one: one.name)
 def test_walks_through_every_scenario_are_replayed(scenario: Scenario, variant: str) -> None:
-    try:
-        walks(scenario, variant, range(3))
-    except Unsupported as unlike:
-        assert scenario.name == "fragment-readahead" and "fragments" in str(unlike)
+    walks(scenario, variant, range(3))
 
 
 # The command.
