@@ -1,22 +1,23 @@
-"""Every theorem, and running them: one unit after the other, or several at a time."""
+"""Every theorem, and running them; those of the arithmetic are put together here."""
 
 from __future__ import annotations
 
 import ast
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 from ..checker.lang.source import Source
 from ..checker.symbolic.conditions import Frame, Obligation
+from . import running
 from .arithmetic import do_io, getpages, putpages
 from .arithmetic.common import CHECKS, SHIFTS, SYMBOLIC
+from .protocol import library as protocol
+from .running import Progress
 from .source import source
-from .theorem import Assumption, Outcome, Proving, Theorem, Unit, prove
+from .theorem import EFFORT, Assumption, Proving, Theorem, Unit
 
-SECONDS = 4.0  # of z3 for one question
 ALL_SIZES = "pages and blocks of 512 bytes to 64 KiB, sectors no larger than either"
 SPLIT = {"PAGE_SHIFT": tuple(SHIFTS), "FS_BSHIFT": tuple(SHIFTS)}
 DOUBTS = ("overflow", "wrap", "conversion", "shift")
@@ -230,8 +231,8 @@ def _putpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
 
 
 @functools.cache
-def theorems() -> tuple[Theorem, ...]:
-    """All theorems: of the revision as it is, then of the one with every fix."""
+def arithmetic() -> tuple[Theorem, ...]:
+    """The arithmetic: of the revision as it is, then of the one with every fix."""
     found: list[Theorem] = []
     for variant, switched in (("1.18", ()), ("hardened", fixes(source()))):
         for family in (_getpages, _do_io, _putpages):
@@ -239,17 +240,16 @@ def theorems() -> tuple[Theorem, ...]:
     return tuple(found)
 
 
-def _of_unit(names: tuple[str, ...], seconds: float) -> list[Outcome]:
-    """Decide theorems of one unit, in a process of its own."""
-    chosen = [each for each in theorems() if each.name in names]
-    proving = Proving(chosen[0].unit, source(), seconds)
-    return [prove(each, proving) for each in chosen]
+def theorems() -> tuple[Any, ...]:
+    """All theorems: the arithmetic's, then the protocol's."""
+    return (*arithmetic(), *protocol.theorems())
 
 
 def run(
-    names: Sequence[str] = (), workers: int = 1, seconds: float = SECONDS
-) -> Iterator[tuple[Theorem, Outcome]]:
-    """Decide theorems (none named: all but the long ones); each as its unit is done.
+    names: Sequence[str] = (), workers: int = 1, effort: int = EFFORT,
+    progress: Progress | None = None,
+) -> Iterator[tuple[Any, Any]]:  # fmt: skip
+    """Decide theorems (none named: all but the long ones); each as it is done.
 
     Raises KeyError for a name that no theorem has.
     """
@@ -257,21 +257,13 @@ def run(
     for name in names:
         if name not in known:
             raise KeyError(name)
-    chosen = [each for each in theorems() if (each.name in names if names else not each.long)]
-    units: dict[str, list[Theorem]] = {}
-    for each in chosen:
-        units.setdefault(each.unit.name, []).append(each)
-    jobs = [tuple(each.name for each in unit) for unit in units.values()]
-    by_name = {each.name: each for each in chosen}
-    if workers == 1:
-        for job in jobs:
-            for outcome in _of_unit(job, seconds):
-                yield by_name[outcome.name], outcome
-        return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(_of_unit, job, seconds) for job in jobs]):
-            for outcome in future.result():
-                yield by_name[outcome.name], outcome
+    chosen = [each for each in arithmetic() if (each.name in names if names else not each.long)]
+    if chosen:
+        yield from running.run(arithmetic, chosen, workers, effort, progress)
+    others = [each.name for each in protocol.theorems()
+              if (each.name in names if names else not each.long)]
+    if others:
+        yield from protocol.run(others, workers)
 
 
 def export(names: Sequence[str], folder: Path) -> int:
@@ -279,15 +271,16 @@ def export(names: Sequence[str], folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
     provings: dict[str, Proving] = {}
-    for theorem in theorems():
+    for theorem in arithmetic():
         if names and theorem.name not in names:
             continue
         unit = theorem.unit
         if unit.name not in provings:
-            provings[unit.name] = Proving(unit, source(), SECONDS)
+            provings[unit.name] = Proving(unit, source())
         for number, each in enumerate(provings[unit.name].selected(theorem)):
             place = f"{each.file}, line {each.line} of the seed: {each.kind} {each.name}"
             text = provings[unit.name].question(each).smt2(f"{theorem.name}\n{place}\n{each.text}")
             (folder / f"{theorem.name}-{number:03}.smt2").write_text(text)
             count += 1
-    return count
+    others = [each.name for each in protocol.theorems() if not names or each.name in names]
+    return count + (protocol.export(others, folder) if others else 0)

@@ -16,7 +16,7 @@ import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 import z3
@@ -24,12 +24,15 @@ import z3
 from ..checker.lang import ir
 from ..checker.lang.compile import compile_routine
 from ..checker.lang.source import Source
+from ..checker.symbolic.cases import decide_by_cases, generalised
 from ..checker.symbolic.conditions import Conditions, Formula, Frame, Obligation, conditions
 from ..checker.symbolic.replay import confirm
 from ..checker.symbolic.solve import Relevance, decide, smallest, smt2
 
 Verdict: TypeAlias = Literal["proved", "fails", "inconclusive"]
-SUPPORT = ("cut", "invariant", "induction")
+SUPPORT = ("lemma", "cut", "invariant", "induction")
+EFFORT = 4_000_000  # of z3 for one question: about a second
+SHIFTS = ("PAGE_SHIFT", "FS_BSHIFT", "DEV_BSHIFT")  # of sizes: below 32, always
 BATCH = 10  # obligations asked in one question: they share most of their formulas
 
 
@@ -126,17 +129,21 @@ class Outcome:
     obligations: int
     seconds: float
 
+    def after(self, seconds: float) -> Outcome:
+        """The same, with what was spent before."""
+        return replace(self, seconds=self.seconds + seconds)
+
 
 class Proving:
     """A unit being decided: its obligations, and what is known of each."""
 
-    def __init__(self, unit: Unit, source: Source, seconds: float) -> None:
-        self.unit, self.milliseconds = unit, int(seconds * 1000)
+    def __init__(self, unit: Unit, source: Source, effort: int = EFFORT) -> None:
+        self.unit, self.effort = unit, effort
         self.program = unit.program(source)
         self.conditions: Conditions = conditions(self.program, unit.frame)
         self.relevance = Relevance(self.conditions.facts)
         self.assumed = [each.formula(self.conditions.entry) for each in unit.assumptions]
-        self.answers: dict[int, str] = {}
+        self.answers: dict[int, str] = {}  # by the obligation's number
 
     @functools.cached_property
     def support(self) -> list[Obligation]:
@@ -148,57 +155,100 @@ class Proving:
                if each.kind not in SUPPORT and theorem.select(each)]
         return [*self.support, *own]
 
+    @functools.cached_property
+    def _numbers(self) -> dict[int, int]:
+        return {id(each): number for number, each in enumerate(self.conditions.obligations)}
+
+    def number(self, obligation: Obligation) -> int:
+        """Its place among the unit's: the same in every process."""
+        return self._numbers[id(obligation)]
+
     def question(self, obligation: Obligation) -> Question:
         return Question(obligation, tuple(self._assumptions([obligation])))
 
     def _assumptions(self, part: Sequence[Obligation]) -> list[z3.BoolRef]:
+        if all(each.alone for each in part):
+            return []
         asked = [formula for each in part for formula in (each.reach, each.goal)]
         return [*self.assumed, *self.relevance.of(*asked, *self.assumed)]
 
     # ------------------------------------------------------------------- deciding
 
     def decide(self, obligations: Sequence[Obligation]) -> None:
-        """Find an answer for each: all sizes at once, in batches, then one by one, then split."""
-        todo = [each for each in obligations if id(each) not in self.answers]
-        left: list[Obligation] = []
+        """Find an answer for each: in batches, then one by one, then by cases."""
+        todo = [each for each in obligations if self.number(each) not in self.answers]
         for start in range(0, len(todo), BATCH):
             part = todo[start : start + BATCH]
             if self._ask(part) == "valid":
-                self._know(part, "valid")
-            else:
-                left.extend(part)
-        hard: list[Obligation] = []
-        for each in left:
-            answer = self._ask([each])
-            if answer == "unknown":
-                hard.append(each)
-            else:
-                self._know([each], answer)
-        if hard:
-            self._split(hard)
+                for each in part:
+                    self.answers[self.number(each)] = "valid"
+                continue
+            for each in part:
+                self.answers[self.number(each)] = self._decide(each)
 
-    def _know(self, part: Sequence[Obligation], answer: str) -> None:
-        for each in part:
-            self.answers[id(each)] = answer
+    def _decide(self, obligation: Obligation) -> str:
+        """One by itself: whole; where control joined, either way; each size by itself."""
+        first = self.effort // 4 if obligation.alone else self.effort // 2
+        if obligation.alone:
+            reach, goal = generalised([obligation.reach, obligation.goal])
+            if decide([reach], goal, effort=first).answer == "valid":
+                return "valid"
+        answer = self._ask([obligation], effort=first)
+        names = self._split_names(obligation)
+        for name in names:
+            if answer == "unknown":
+                answer = self._in_sizes(obligation, [name])
+        if obligation.alone:
+            return self._in_sizes(obligation, names) if answer == "unknown" else answer
+        if answer == "unknown":
+            answer = self._ask([obligation], joins=True)
+        for chosen in (*([name] for name in names), names):
+            if answer == "unknown":
+                answer = self._in_sizes(obligation, chosen, joins=True)
+        return answer
+
+    def _split_names(self, obligation: Obligation) -> list[str]:
+        """The sizes that it speaks of."""
+        asked = [obligation.reach, obligation.goal, *self._assumptions([obligation])]
+        mentioned = set().union(*(self.relevance.names(each) for each in asked))
+        found = []
+        for name in self.unit.split:
+            term = self.conditions.parameters.get(name)
+            if term is not None and str(term.value) in mentioned:
+                found.append(name)
+        return found
 
     def _ask(
-        self, part: Sequence[Obligation], case: Mapping[str, int] | None = None
-    ) -> str:
-        goal = z3.And(*(z3.Implies(each.reach, each.goal) for each in part))
-        assumptions = self._assumptions(part)
-        if case is not None:
-            values = self._constants(case)
-            assumptions = [z3.simplify(z3.substitute(each, *values)) for each in assumptions]
-            goal = z3.simplify(z3.substitute(goal, *values))
-        return decide(assumptions, goal, self.milliseconds).answer
+        self, part: Sequence[Obligation], case: Mapping[str, int] | None = None,
+        joins: bool = False, effort: int = 0,
+    ) -> str:  # fmt: skip
+        if joins:
+            (only,) = part
+            reach, goal = only.reach, only.goal
+        else:
+            reach = z3.BoolVal(True)
+            goal = z3.And(*(z3.Implies(each.reach, each.goal) for each in part))
+        values = self._constants(case or {})
+        assumptions = [z3.simplify(z3.substitute(each, *values))
+                       for each in self._assumptions(part)]
+        reach, goal = (z3.simplify(z3.substitute(each, *values)) for each in (reach, goal))
+        if joins:
+            return decide_by_cases(assumptions, reach, goal, self.effort).answer
+        return decide(assumptions, goal, effort=effort or self.effort).answer
 
     def _constants(self, case: Mapping[str, int]) -> list[tuple[z3.ExprRef, z3.ExprRef]]:
-        found = []
-        for name, value in case.items():
-            if name not in self.conditions.parameters:
-                continue  # the routine does not read it
-            term = self.conditions.parameters[name]
-            found.append((term.value, z3.BitVecVal(value, term.ctype.bits)))
+        """What the sizes are: a value, or any number of five bits.
+
+        That these are all that matter is an assumption of every unit (``sizes``); as numbers
+        of 32 bits with a sign they make every shift a formula over all of their bits.
+        """
+        found: list[tuple[z3.ExprRef, z3.ExprRef]] = []
+        for name, term in self.conditions.parameters.items():
+            bits = term.ctype.bits
+            if name in case:
+                found.append((term.value, z3.BitVecVal(case[name], bits)))
+            elif name in SHIFTS:
+                found.append((term.value, z3.ZeroExt(bits - 5, z3.BitVec(name, 5))))
         return found
 
     def cases(self, names: Sequence[str]) -> Iterator[dict[str, int]]:
@@ -206,23 +256,14 @@ class Proving:
         for values in itertools.product(*(self.unit.split[name] for name in names)):
             yield dict(zip(names, values, strict=True))
 
-    def _split(self, hard: list[Obligation]) -> None:
-        """For one size after the other: first of one parameter, then of both.
-
-        What is not decided for one combination of all is not decided.
-        """
-        names = [name for name in self.unit.split if name in self.conditions.parameters]
-        for chosen in (*([name] for name in names), names):
-            last = chosen == names
-            for each in hard:
-                answer = self._in_cases(each, chosen)
-                if answer != "unknown" or last:
-                    self._know([each], answer)
-            hard = [each for each in hard if id(each) not in self.answers]
-
-    def _in_cases(self, obligation: Obligation, names: Sequence[str]) -> str:
+    def _in_sizes(
+        self, obligation: Obligation, names: Sequence[str], joins: bool = False
+    ) -> str:
+        """For each size by itself.  The first that is not valid decides."""
+        if not names:
+            return "unknown"
         for case in self.cases(names):
-            answer = self._ask([obligation], case)
+            answer = self._ask([obligation], case, joins)
             if answer != "valid":
                 return answer
         return "valid"
@@ -234,7 +275,7 @@ class Proving:
         terms = {name: self._named(name) for name in values}
         asked = [*self._assumptions([obligation]), obligation.reach, z3.Not(obligation.goal)]
         least = [term for term in terms.values() if term is not None]
-        model = smallest(asked, least, self.milliseconds)
+        model = smallest(asked, least, effort=self.effort)
         if model is None or not confirm(self.program, self.unit.frame, obligation, model):
             return None
         shown = tuple(
@@ -271,7 +312,7 @@ def prove(theorem: Theorem, proving: Proving) -> Outcome:
     failures: list[Failure] = []
     still_open: list[str] = []
     for each in wanted:
-        answer = proving.answers[id(each)]
+        answer = proving.answers[proving.number(each)]
         if answer == "valid" or any(each.lines == known.lines for known in failures):
             continue  # one failure for each line is enough
         failure = proving.failure(each, theorem.values) if answer == "false" else None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib
 import json
+import sys
+import tempfile
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -20,10 +22,12 @@ EXIT_FAILS = 1
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--list", "listing", is_flag=True, help="Only say what there is to prove.")
 @click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
-@click.option("--seconds", type=click.FloatRange(0.1), default=None,
-              help="Time for one question to z3.")
+@click.option("--effort", type=click.IntRange(1), default=None,
+              help="z3's steps for one question, in thousands.")
 @click.option("--smt2", "folder", type=click.Path(path_type=Path), default=None,
               help="Write the questions as SMT-LIB 2 into this folder, and decide nothing.")
+@click.option("--check-with", "solver", type=click.Choice(["cvc5", "bitwuzla"]), default=None,
+              help="Ask this solver too what z3 proved.")
 @click.option("--json", "as_json", is_flag=True, help="As JSON.")
 @click.pass_obj
 def prove(
@@ -31,8 +35,9 @@ def prove(
     names: tuple[str, ...],
     listing: bool,
     workers: int,
-    seconds: float | None,
+    effort: int | None,
     folder: Path | None,
+    solver: str | None,
     as_json: bool,
 ) -> int:
     """Prove theorems (none named: all but those that take long).
@@ -56,21 +61,51 @@ def prove(
     if folder is not None:
         click.echo(f"{library.export(names, folder)} questions in {folder}")
         return 0
-    options = {} if seconds is None else {"seconds": seconds}
+    second: Any = importlib.import_module(subject.proofs.replace(".library", ".second"))
+    if solver is not None and not second.installed(solver):
+        raise click.UsageError(f"{solver} is not installed: pip install genfscheck[solvers]")
+    wanted = len(names) or sum(not theorem.long for theorem in known.values())
+    options: dict[str, Any] = {} if effort is None else {"effort": 1000 * effort}
+    if sys.stderr.isatty():
+        options["progress"] = _progress
     outcomes = []
-    for theorem, outcome in library.run(names, workers, **options):
-        outcomes.append((theorem, outcome))
-        if not as_json:
-            _line(theorem, outcome)
+    interrupted = False
+    try:
+        for theorem, outcome in library.run(names, workers, **options):
+            outcomes.append((theorem, outcome))
+            if not as_json:
+                _line(theorem, outcome)
+    except KeyboardInterrupt:
+        interrupted = True
+    agreement = None
+    if solver is not None and not interrupted:
+        proved = [theorem.name for theorem, outcome in outcomes if outcome.verdict == "proved"]
+        with tempfile.TemporaryDirectory() as place:
+            if proved:
+                library.export(proved, Path(place))
+            agreement = second.compare(solver, sorted(Path(place).iterdir()))
     if as_json:
         click.echo(json.dumps([_entry(*each) for each in outcomes], indent=1))
     elif not names and any(theorem.long for theorem in known.values()):
         left = ", ".join(name for name, theorem in known.items() if theorem.long)
         click.echo(f"not tried, name them to try: {left}")
+    if interrupted:
+        click.echo(f"interrupted: {len(outcomes)} of {wanted} theorems decided", err=True)
+        return EXIT_INCONCLUSIVE
+    if agreement is not None:
+        click.echo(f"{solver}: {agreement}", err=True)
+        for name in agreement.otherwise:
+            click.echo(f"{solver} finds values that break {name}, which z3 proved", err=True)
+        if agreement.otherwise:
+            return EXIT_FAILS
     verdicts = {outcome.verdict for _, outcome in outcomes}
     if "fails" in verdicts:
         return EXIT_FAILS
     return EXIT_INCONCLUSIVE if "inconclusive" in verdicts else 0
+
+
+def _progress(done: int, total: int) -> None:
+    click.echo(f"\r{done} of {total} parts of the arithmetic", nl=done == total, err=True)
 
 
 def _line(theorem: Any, outcome: Any) -> None:

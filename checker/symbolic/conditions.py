@@ -14,92 +14,17 @@ assumed, because the program stops otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from collections.abc import Iterable
 
 import z3
 
 from ..lang import ir
 from .flow import Flow, Loop, analyse
+from .frame import Claim, Conditions, Formula, Frame, Lemma, Obligation
 from .state import EXACT, INDEX, Key, Names, State, View, from_bits, merge
 from .terms import DoubtKind, Term, binary, compare, constant, convert, fresh, select, unary
 
-Formula: TypeAlias = Callable[[View], z3.BoolRef]
 ASSERTIONS = ("kassert", "panic")
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Something to prove at the statement that cites ``line`` first of its lines."""
-
-    name: str
-    line: int
-    formula: Formula
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """What a proof adds to a routine.
-
-    ``invariants``: of the loop whose head cites this line.  ``cuts``: proved at a statement,
-    where everything else is forgotten: what follows rests on the cut alone.  ``claims``: what
-    is to be proved at statements.  ``given``: what defines the constants that the proof
-    watches, at a line.  ``hints``: assumed for the obligations of one line only (they may only
-    choose which element an arbitrary watched constant stands for).  ``tracked``: shared
-    variables that no other thread changes.  ``stable``: bits of a shared variable's elements
-    that nobody changes; the routine's own stores must keep them.  ``lengths``: of local arrays
-    whose length is a value.  ``smashed``: local arrays of which a store makes all contents
-    arbitrary (somebody else fills them).  ``reads``: what is known of every value read from
-    a shared variable.
-    """
-
-    invariants: Mapping[int, Formula] = field(default_factory=dict)
-    cuts: Mapping[int, Formula] = field(default_factory=dict)
-    claims: tuple[Claim, ...] = ()
-    given: Mapping[int, Formula] = field(default_factory=dict)
-    hints: Mapping[int, Formula] = field(default_factory=dict)
-    tracked: frozenset[str] = frozenset()
-    stable: Mapping[str, int] = field(default_factory=dict)
-    lengths: Mapping[str, Callable[[View], z3.BitVecRef]] = field(default_factory=dict)
-    smashed: frozenset[str] = frozenset()
-    reads: Mapping[str, Callable[[Term], z3.BoolRef]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Obligation:
-    """``reach`` implies ``goal``.
-
-    ``kind``: a kind of doubt about arithmetic (:data:`.terms.DoubtKind`), ``index``,
-    ``stable``, ``check``, ``claim``, ``cut``, ``invariant`` (holds on entry), ``induction`` (is
-    kept).  ``name``: the check's, claim's or array's.  ``file`` is the model's.  A
-    counterexample to one behind a cut or a loop may start where no execution gets.
-    """
-
-    kind: str
-    name: str
-    lines: tuple[int, ...]
-    text: str
-    file: str
-    node: int
-    reach: z3.BoolRef
-    goal: z3.BoolRef
-
-    @property
-    def line(self) -> int:
-        return self.lines[0] if self.lines else 0
-
-
-@dataclass(slots=True)
-class Conditions:
-    """The obligations of a routine, what holds of its constants, and its inputs by name."""
-
-    obligations: list[Obligation]
-    facts: list[z3.BoolRef]
-    inputs: dict[str, Term]
-    parameters: dict[str, Term]
-    entry: View
-    reads: list[tuple[str, Term]]
 
 
 class Execution:
@@ -129,6 +54,7 @@ class Execution:
         self.state = State()
         self.guards: list[z3.BoolRef] = []
         self.placed: set[tuple[str, int]] = set()
+        self.begun: set[int] = set()  # lines, some of whose nodes were executed
         self.loop_writes = {head: self._writes(loop) for head, loop in self.flow.loops.items()}
         for expr in self._all_expressions():
             if isinstance(expr, ir.Param) and expr.name not in self.parameters:
@@ -352,7 +278,9 @@ class Execution:
 
     # ----------------------------------------------------------------- obligations
 
-    def _oblige(self, kind: str, name: str, goal: z3.BoolRef, text: str = "") -> None:
+    def _oblige(
+        self, kind: str, name: str, goal: z3.BoolRef, text: str = "", alone: bool = False
+    ) -> None:
         where = self.thread.code[self.node].where
         reach = z3.And(self.reach, *self.guards)
         for line in where.lines[:1]:
@@ -360,15 +288,21 @@ class Execution:
                 reach = z3.And(reach, self.frame.hints[line](self.view(self.state)))
         self.obligations.append(
             Obligation(kind, name, where.lines, text or where.text, where.file, self.node, reach,
-                       goal)
+                       goal, alone)
         )
 
     def _place(self) -> None:
         """Claims and definitions that belong to the statement that begins here."""
         instr = self.thread.code[self.node]
-        if not (isinstance(instr.action, ir.Nop) and instr.action.cites and instr.where.lines):
+        if not instr.where.lines:
             return
         line = instr.where.lines[0]
+        marks = isinstance(instr.action, ir.Nop) and instr.action.cites
+        if marks or line not in self.begun:
+            self._lemmas(line)
+        self.begun.add(line)
+        if not marks:
+            return
         for claim in self.frame.claims:
             if claim.line == line:
                 self.placed.add((claim.name, line))
@@ -379,6 +313,27 @@ class Execution:
         if line in self.frame.given:
             self.placed.add(("given", line))
             self.reach = z3.And(self.reach, self.frame.given[line](self.view(self.state)))
+
+    def _lemmas(self, line: int) -> None:
+        """Prove each, then know it."""
+        proved: dict[str, z3.BoolRef] = {}
+        for lemma in self.frame.lemmas:
+            if lemma.line != line:
+                continue
+            self.placed.add((lemma.name, line))
+            view = self.view(self.state)
+            goal = lemma.formula(view)
+            if lemma.by is None:
+                self._oblige("lemma", lemma.name, goal)
+            else:
+                saved, terms = self.reach, lemma.opaque(view) if lemma.opaque else ()
+                pairs = [(term, z3.BitVec(f"any!{number}", term.size()))
+                         for number, term in enumerate(terms)]
+                self.reach = z3.substitute(z3.And(*(proved[name] for name in lemma.by)), *pairs)
+                self._oblige("lemma", lemma.name, z3.substitute(goal, *pairs), alone=True)
+                self.reach = saved
+            self.reach = z3.And(self.reach, goal)
+            proved[lemma.name] = goal
 
     def _forget(self, line: int) -> None:
         """Prove the cut, and go on from a state of which only the cut is known."""
@@ -402,6 +357,7 @@ class Execution:
 
     def _check_frame(self) -> None:
         wanted = {(claim.name, claim.line) for claim in self.frame.claims}
+        wanted |= {(lemma.name, lemma.line) for lemma in self.frame.lemmas}
         wanted |= {("given", line) for line in self.frame.given}
         wanted |= {("cut", line) for line in self.frame.cuts}
         missing = wanted - self.placed
@@ -470,3 +426,7 @@ def _conjuncts(formula: z3.BoolRef) -> list[z3.BoolRef]:
 def conditions(program: ir.Program, frame: Frame) -> Conditions:
     """The obligations of a compiled routine (:func:`..lang.compile.compile_routine`)."""
     return Execution(program, frame).run()
+
+
+__all__ = ["ASSERTIONS", "Claim", "Conditions", "Execution", "Formula", "Frame", "Lemma",
+           "Obligation", "conditions"]

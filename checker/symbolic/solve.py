@@ -1,4 +1,8 @@
-"""Deciding formulas: proved, false with values, or not decided within the time."""
+"""Deciding formulas: proved, false with values, or not decided within the effort.
+
+The effort is z3's own count of its steps (``rlimit``), not time: what is decided does not
+depend on how busy the machine is.  A million of them is some 0.3 seconds.
+"""
 
 from __future__ import annotations
 
@@ -73,12 +77,11 @@ class Relevance:
 
 
 def decide(
-    assumptions: Sequence[z3.BoolRef], goal: z3.BoolRef, milliseconds: int
+    assumptions: Sequence[z3.BoolRef], goal: z3.BoolRef, milliseconds: int = 0, effort: int = 0
 ) -> Decision:
-    """Do the assumptions imply the goal?"""
+    """Do the assumptions imply the goal?  Without limits (0) it takes as long as it takes."""
     started = time.perf_counter()
-    solver = z3.SolverFor("QF_AUFBV")
-    solver.set("timeout", milliseconds)
+    solver = limited(milliseconds, effort)
     solver.add(*assumptions, z3.Not(goal))
     result = solver.check()
     seconds = time.perf_counter() - started
@@ -89,51 +92,82 @@ def decide(
     return Decision("unknown", reason=solver.reason_unknown(), seconds=seconds)
 
 
+def limited(milliseconds: int, effort: int) -> z3.Solver:
+    """A solver that gives up after so much time, or so many steps (0: never)."""
+    solver = z3.SolverFor("QF_AUFBV")
+    if milliseconds:
+        solver.set("timeout", milliseconds)
+    if effort:
+        solver.set("rlimit", effort)
+    return solver
+
+
 def smallest(
     assumptions: Sequence[z3.BoolRef],
     values: Sequence[z3.BitVecRef],
-    milliseconds: int,
+    milliseconds: int = 0,
+    effort: int = 0,
 ) -> z3.ModelRef | None:
     """A model in which the values are least, the first of them first, nearest to zero.
 
-    By bisection; where z3 does not decide a step in time the best value so far is kept.
-    None where the assumptions have no model (or none is found in time).
+    The widths are tried from the narrowest on, then bisected: a small value is found at once,
+    and that there is none is easy to see where few bits are open.  Where z3 does not decide
+    a step within the limits the best value so far is kept.  None where the assumptions
+    have no model (or none is found within them).
     """
-    solver = z3.SolverFor("QF_AUFBV")
-    solver.set("timeout", milliseconds)
+    solver = limited(milliseconds, effort)
     solver.add(*assumptions)
     if solver.check() != z3.sat:
         return None
     best = solver.model()
     for value in values:
-        low, high = 0, _number(best, value)
+        width = value.size()
+        negative = _negative(solver, best, value)
+        # Counted from zero on either side: -1 is 0, -2 is 1.
+        distance = ~value if negative else value
+        low, high = 0, _number(best, distance)
+        for bits in WIDTHS:
+            if high < 1 << bits:
+                break
+            found = _within(solver, distance, (1 << bits) - 1)
+            if found is not None:
+                best, high = found, _number(found, distance)
+                break
+            low = 1 << bits
         while low < high:
             middle = (low + high) // 2
-            solver.push()
-            solver.add(z3.ULE(value, z3.BitVecVal(middle, value.size())))
-            answer = solver.check()
-            if answer == z3.sat:
-                best = solver.model()
-                high = _number(best, value)
-            else:
+            found = _within(solver, distance, middle)
+            if found is None:
                 low = middle + 1
-            solver.pop()
-        if high >> (value.size() - 1):  # only negative ones: the nearest to zero
-            top = (1 << value.size()) - 1
-            while high < top:
-                middle = (high + top + 1) // 2
-                solver.push()
-                solver.add(z3.UGE(value, z3.BitVecVal(middle, value.size())))
-                if solver.check() == z3.sat:
-                    best = solver.model()
-                    high = _number(best, value)
-                else:
-                    top = middle - 1
-                solver.pop()
-        solver.add(value == z3.BitVecVal(high, value.size()))
-        if solver.check() == z3.sat:
-            best = solver.model()
+            else:
+                best, high = found, _number(found, distance)
+        solver.add(distance == z3.BitVecVal(high, width))
     return best
+
+
+WIDTHS = (0, 1, 4, 8, 12, 16, 20, 24, 31, 32, 40, 48, 62)
+
+
+def _negative(solver: z3.Solver, best: z3.ModelRef, value: z3.BitVecRef) -> bool:
+    """Has the value to be negative?  Then that is known from now on, as is the opposite."""
+    zero = z3.BitVecVal(0, value.size())
+    solver.push()
+    solver.add(value >= zero)
+    answer = solver.check()
+    solver.pop()
+    if answer == z3.unknown:
+        return _number(best, value) >> (value.size() - 1) == 1
+    return bool(answer == z3.unsat)
+
+
+def _within(solver: z3.Solver, value: z3.BitVecRef, limit: int) -> z3.ModelRef | None:
+    """A model in which the value is no larger, unsigned."""
+    solver.push()
+    solver.add(z3.ULE(value, z3.BitVecVal(limit, value.size())))
+    answer = solver.check()
+    found = solver.model() if answer == z3.sat else None
+    solver.pop()
+    return found
 
 
 def _number(model: z3.ModelRef, value: z3.BitVecRef) -> int:

@@ -20,6 +20,7 @@ from .common import (
     small,
     within_files,
 )
+from .steps import Loop
 
 ZERO, ONE = exact(0), exact(1)
 
@@ -61,6 +62,11 @@ def facts(view: View) -> list[z3.BoolRef]:
     ]  # fmt: skip
 
 
+def so_far(view: View) -> z3.BitVecRef:
+    """The bytes that the loop is done with."""
+    return view["genfs_do_io.offset"] - view["off"]
+
+
 def total(view: View) -> z3.BitVecRef:
     """The master buffer's bytes (1315)."""
     return z3.Select(view.array("bufs.b_bcount"), z3.BitVecVal(0, 32))
@@ -95,7 +101,7 @@ def progress(view: View) -> list[z3.BoolRef]:
 
 def bytes_done(view: View) -> list[z3.BoolRef]:
     """The sums agree; and what became of the watched byte."""
-    done, moved = total(view) - view["genfs_do_io.bytes_"], view["watch.transferred"]
+    done, moved = so_far(view), view["watch.transferred"]
     untouched = z3.And(view["watch.reads"] == ZERO, view["watch.zeroes"] == ZERO)
     return [
         view["genfs_do_io.skipbytes"] == done - moved, small(moved), moved <= done,
@@ -122,30 +128,21 @@ def loop(view: View) -> list[z3.BoolRef]:
 def piece(view: View) -> list[z3.BoolRef]:
     """1346: a piece is known."""
     offset, left = view["genfs_do_io.offset"], view["genfs_do_io.bytes_"]
-    size, lbn, run = (view[f"genfs_do_io.{name}"] for name in ("iobytes", "lbn", "run"))
+    size, lbn = view["genfs_do_io.iobytes"], view["genfs_do_io.lbn"]
     return [
         *facts(view), *progress(view), view["genfs_do_io.error"] == ZERO,
         small(size), ZERO < size, size <= left,
         # (follows, in the form in which it is asked for)
         z3.ULE(size, view["watch.window"]),
         z3.ULE(total(view) - left, view["watch.window"] - size),
-        lbn == offset >> view["FS_BSHIFT"], ZERO <= run,
-        offset + size <= (lbn + ONE + run) << view["FS_BSHIFT"],
+        lbn == offset >> view["FS_BSHIFT"],
+        STEPS.run(view), STEPS.ends(view),
         between(-1, view["genfs_do_io.blkno"], SECTOR_MAX),
         z3.Implies(size < left, aligned(offset + size, ONE << view["DEV_BSHIFT"])),
     ]  # fmt: skip
 
 
-def mapped(view: View) -> z3.BoolRef:
-    """1346: where the bytes of the piece are on disk, the watched one as an example."""
-    done, position = total(view) - view["genfs_do_io.bytes_"], view["watch.position"]
-    blkno, size = view["genfs_do_io.blkno"], view["genfs_do_io.iobytes"]
-    further = (view["watch.file"] >> view["FS_BSHIFT"]) - view["genfs_do_io.lbn"]
-    where = blkno + (further << (view["FS_BSHIFT"] - view["DEV_BSHIFT"]))
-    return z3.Implies(
-        z3.And(done <= position, position < done + size),
-        z3.If(blkno < ZERO, view["watch.blkno"] < ZERO, view["watch.blkno"] == where),
-    )
+STEPS = Loop("genfs_do_io", so_far)
 
 
 def finished(view: View) -> z3.BoolRef:
@@ -165,8 +162,10 @@ FRAME = Frame(
 )
 BYTES_FRAME = Frame(
     invariants={1333: lambda v: z3.And(*loop(v), *bytes_done(v))},
-    cuts={1346: lambda v: z3.And(*piece(v), *bytes_done(v), mapped(v))},
+    cuts={1346: lambda v: z3.And(*piece(v), *bytes_done(v), STEPS.mapped(v),
+                              STEPS.watched(v))},
     claims=(Claim("finished", 1378, finished),),
+    lemmas=(*STEPS.at_piece(1346), *STEPS.at_transfer(1373)),
     tracked=WATCH | BUFFERS,
     reads={name: within_files for name in SIZES_READ},
 )

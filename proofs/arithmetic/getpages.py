@@ -23,7 +23,6 @@ from .common import (
     aligned,
     between,
     block,
-    fake,
     not_negative,
     page,
     page_of,
@@ -31,6 +30,20 @@ from .common import (
     sizes,
     small,
     within_files,
+)
+from .page_steps import (
+    READ,
+    at_count,
+    at_hole,
+    at_piece,
+    hole_pages,
+    marked,
+    new,
+    page_new,
+    reached,
+    run_new,
+    run_of_pages,
+    so_far,
 )
 
 ZERO, ONE = exact(0), exact(1)
@@ -211,11 +224,6 @@ def watched(view: View) -> list[z3.BoolRef]:
     ]
 
 
-def new(view: View) -> z3.BoolRef:
-    """Is the watched byte's page new (FAKE)?"""
-    return fake(view, page_of(view, view["watch.position"]))
-
-
 def untouched(view: View) -> z3.BoolRef:
     """Nothing was done to the watched byte."""
     return z3.And(view["watch.reads"] == ZERO, view["watch.zeroes"] == ZERO)
@@ -271,11 +279,6 @@ def tail(view: View) -> z3.BoolRef:
         z3.Or(start == view["_io.bytes_"], aligned(start, page(view))),
         z3.If(done, zeroed(view), untouched(view)),
     )
-
-
-def so_far(view: View) -> z3.BitVecRef:
-    """The bytes that the read loop is done with."""
-    return view["_io.bytes_"] - view["_read_loop.bytes_"]
 
 
 def progress(view: View, left: z3.BitVecRef) -> list[z3.BoolRef]:
@@ -342,19 +345,6 @@ def skip_loop(view: View) -> list[z3.BoolRef]:
             view["_read_loop.pidx"] == page_of(view, so_far(view))]
 
 
-def run_of_pages(view: View) -> list[z3.BoolRef]:
-    """505: at least one page, none behind the window."""
-    pidx, count = view["_read_loop.pidx"], view["_read_loop.pcount"]
-    return [ONE <= count, pidx + count <= view["_getpages.npages"]]
-
-
-def run_new(view: View) -> z3.BoolRef:
-    """505: the pages counted are new (of which the watched one is an example)."""
-    pidx, count = view["_read_loop.pidx"], view["_read_loop.pcount"]
-    slot = page_of(view, view["watch.position"])
-    return z3.Implies(z3.And(pidx <= slot, slot < pidx + count), new(view))
-
-
 def at_486(view: View) -> list[z3.BoolRef]:
     """Where a page that is not valid was reached."""
     left = view["_read_loop.bytes_"]
@@ -365,16 +355,10 @@ def at_486(view: View) -> list[z3.BoolRef]:
     ]  # fmt: skip
 
 
-def page_new(view: View) -> z3.BoolRef:
-    """486: that page is new."""
-    same = page_of(view, view["watch.position"]) == view["_read_loop.pidx"]
-    return z3.Implies(same, new(view))
-
-
 def at_519(view: View) -> list[z3.BoolRef]:
     """Where a piece is known: not nothing, nor more than is left, nor past the block's run."""
     left, offset = view["_read_loop.bytes_"], view["_read_loop.offset"]
-    size, lbn, run = (view[f"_read_loop.{name}"] for name in ("iobytes", "lbn", "run"))
+    size, lbn = view["_read_loop.iobytes"], view["_read_loop.lbn"]
     return [
         *io_facts(view), *watched(view), *on_disk(view), *progress(view, left),
         view["_read_loop.error"] == ZERO,
@@ -384,44 +368,10 @@ def at_519(view: View) -> list[z3.BoolRef]:
         # (follows, in the form in which it is asked for)
         z3.ULE(size, view["watch.window"]),
         z3.ULE(so_far(view), view["watch.window"] - size),
-        lbn == offset >> view["FS_BSHIFT"], ZERO <= run,
-        offset + size <= (lbn + ONE + run) << view["FS_BSHIFT"],
+        lbn == offset >> view["FS_BSHIFT"],
+        READ.run(view), READ.ends(view),
         z3.Implies(size < left, aligned(offset + size, ONE << view["DEV_BSHIFT"])),
     ]  # fmt: skip
-
-
-def reached(view: View) -> list[z3.BoolRef]:
-    """519: of the bytes of the piece, the watched one as an example: what disk and pages are."""
-    offset, size = view["_read_loop.offset"], view["_read_loop.iobytes"]
-    done, position = so_far(view), view["watch.position"]
-    inside = z3.And(done <= position, position < done + size)
-    sectors = view["FS_BSHIFT"] - view["DEV_BSHIFT"]
-    blkno, further = view["_read_loop.blkno"], (view["watch.file"] >> view["FS_BSHIFT"])
-    where = blkno + ((further - view["_read_loop.lbn"]) << sectors)
-    mid_page = z3.Not(aligned(offset + size, page(view)))
-    return [
-        z3.Implies(inside, new(view)),
-        z3.Implies(
-            inside,
-            z3.If(blkno < ZERO, view["watch.blkno"] < ZERO, view["watch.blkno"] == where),
-        ),
-        z3.Implies(
-            z3.And(mid_page, page_of(view, position) == page_of(view, done + size)), new(view)
-        ),
-    ]
-
-
-def marked(view: View) -> z3.BoolRef:
-    """529: the pages that are marked are inside the window."""
-    pidx, count = view["_read_loop.pidx"], view["_read_loop.holepages"]
-    return pidx + count <= view["_getpages.npages"]
-
-
-def hole_pages(view: View) -> z3.BoolRef:
-    """529: the pages marked are those that the hole's bytes are in."""
-    first, last = so_far(view), so_far(view) + view["_read_loop.iobytes"] - ONE
-    pidx, count = view["_read_loop.pidx"], view["_read_loop.holepages"]
-    return z3.And(pidx == page_of(view, first), pidx + count - ONE == page_of(view, last))
 
 
 def at_565(view: View) -> z3.BoolRef:
@@ -486,6 +436,10 @@ def _frame(bytes_too: bool) -> Frame:
                 else ()
             ),
         ),
+        lemmas=(
+            *READ.at_run(501), *READ.at_size(503), *at_count(509), *READ.at_piece(519),
+            *at_piece(519), *READ.at_transfer(562), *at_hole(529),
+        ) if bytes_too else (),
         given={402: lambda v: z3.And(*watched(v))},
         # KASSERT(464) is about any page: take the watched byte to be the one at ``offset``.
         hints={464: lambda v: v["watch.position"] == so_far(v)},

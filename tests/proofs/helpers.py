@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-from genfscheck.proofs.library import theorems
+from genfscheck.proofs.library import arithmetic
 from genfscheck.proofs.source import load_with_contracts, source, texts
-from genfscheck.proofs.theorem import Proving, Theorem
+from genfscheck.proofs.theorem import EFFORT, Proving, Theorem
 
 CASE = {"PAGE_SHIFT": 12, "FS_BSHIFT": 13}
 
 
 def theorem(name: str) -> Theorem:
-    (found,) = [each for each in theorems() if each.name == name]
+    (found,) = [each for each in arithmetic() if each.name == name]
     return found
 
 
-def proving(name: str, seconds: float = 5.0) -> Proving:
+def proving(name: str, effort: int = EFFORT) -> Proving:
     """A theorem's unit, of the model as it is."""
-    return Proving(theorem(name).unit, source(), seconds)
+    return Proving(theorem(name).unit, source(), effort)
 
 
-def mutated(name: str, file: str, old: str, new: str, seconds: float = 5.0) -> Proving:
+def mutated(name: str, file: str, old: str, new: str, effort: int = EFFORT) -> Proving:
     """Its unit, of a model in which one formula is another one."""
     given = dict(texts())
     (key,) = [key for key, (path, _) in given.items() if path == f"model/genfs/{file}.py"]
     path, text = given[key]
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
     given[key] = (path, text.replace(old, new))
-    return Proving(theorem(name).unit, load_with_contracts(given), seconds)
+    return Proving(theorem(name).unit, load_with_contracts(given), effort)
 
 
 def answers(name: str, of: Proving, case: dict[str, int] | None = None) -> dict[str, set[str]]:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from genfscheck.proofs.library import fixes, theorems
+from genfscheck.proofs.library import arithmetic, fixes
 from genfscheck.proofs.source import load_with_contracts, source, texts
 from genfscheck.proofs.theorem import Outcome, prove
 
 from .helpers import proving, theorem
 
 
-def outcome(name: str, seconds: float = 10.0) -> Outcome:
-    return prove(theorem(name), proving(name, seconds))
+def outcome(name: str) -> Outcome:
+    return prove(theorem(name), proving(name))
 
 
 @pytest.mark.parametrize("name", ["putpages-cluster", "putpages-cluster-hardened"])
@@ -52,10 +52,10 @@ def test_the_centre_is_not_asserted() -> None:
 
 
 def test_names_are_unique_and_every_variant_has_the_same_theorems() -> None:
-    names = [each.name for each in theorems()]
+    names = [each.name for each in arithmetic()]
     assert len(names) == len(set(names))
-    plain = [each.name for each in theorems() if each.variant == "1.18"]
-    assert [each.name for each in theorems() if each.variant == "hardened"] == [
+    plain = [each.name for each in arithmetic() if each.variant == "1.18"]
+    assert [each.name for each in arithmetic() if each.variant == "hardened"] == [
         f"{name}-hardened" for name in plain
     ]
 

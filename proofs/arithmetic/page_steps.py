@@ -1,0 +1,347 @@
+"""The steps from a piece of genfs_getpages to the pages that hold its bytes (460-534)."""
+
+from __future__ import annotations
+
+import z3
+
+from ...checker.symbolic.frame import Lemma
+from ...checker.symbolic.state import View, exact
+from .common import aligned, between, fake, page, page_of, small
+from .steps import Loop, derived, placed, stated
+
+ZERO, ONE = exact(0), exact(1)
+
+
+def so_far(view: View) -> z3.BitVecRef:
+    """The bytes that the read loop is done with."""
+    return view["_read_loop.offset"] - view["_getpages.startoffset"]
+
+
+READ = Loop("_read_loop", so_far)
+
+
+def new(view: View) -> z3.BoolRef:
+    """Is the watched byte's page new (FAKE)?"""
+    return fake(view, page_of(view, view["watch.position"]))
+
+
+def page_new(view: View) -> z3.BoolRef:
+    """486: that page is new."""
+    same = page_of(view, view["watch.position"]) == view["_read_loop.pidx"]
+    return z3.Implies(same, new(view))
+
+
+def run_of_pages(view: View) -> list[z3.BoolRef]:
+    """505: at least one page, none behind the window."""
+    pidx, count = view["_read_loop.pidx"], view["_read_loop.pcount"]
+    return [ONE <= count, pidx + count <= view["_getpages.npages"]]
+
+
+def run_new(view: View) -> z3.BoolRef:
+    """505: the pages counted are new (of which the watched one is an example)."""
+    pidx, count = view["_read_loop.pidx"], view["_read_loop.pcount"]
+    slot = page_of(view, view["watch.position"])
+    return z3.Implies(z3.And(pidx <= slot, slot < pidx + count), new(view))
+
+
+def marked(view: View) -> z3.BoolRef:
+    """529: the pages that are marked are inside the window."""
+    pidx, count = view["_read_loop.pidx"], view["_read_loop.holepages"]
+    return pidx + count <= view["_getpages.npages"]
+
+
+def hole_pages(view: View) -> z3.BoolRef:
+    """529: the pages marked are those that the hole's bytes are in."""
+    first, last = so_far(view), end(view) - ONE
+    pidx, count = view["_read_loop.pidx"], view["_read_loop.holepages"]
+    return z3.And(pidx == page_of(view, first), pidx + count - ONE == page_of(view, last))
+
+
+def reached(view: View) -> list[z3.BoolRef]:
+    """519: of the bytes of the piece, the watched one as an example: what disk and pages are."""
+    return [piece_new(view), end_new(view), READ.mapped(view), READ.watched(view)]
+
+
+def piece_new(view: View) -> z3.BoolRef:
+    """All pages of the piece are new."""
+    return z3.Implies(READ.inside(view), new(view))
+
+
+def end_new(view: View) -> z3.BoolRef:
+    """The page in the middle of which it ends is new."""
+    offset, size = view["_read_loop.offset"], view["_read_loop.iobytes"]
+    mid_page = z3.Not(aligned(offset + size, page(view)))
+    same = page_of(view, view["watch.position"]) == page_of(view, end(view))
+    return z3.Implies(z3.And(mid_page, same), new(view))
+
+
+# ------------------------------------------------------------------------------- steps
+
+
+def end(view: View) -> z3.BitVecRef:
+    """Where the piece ends in the window."""
+    return so_far(view) + view["_read_loop.iobytes"]
+
+
+def _mask(view: View) -> z3.BitVecRef:
+    return page(view) - ONE
+
+
+def _round(view: View, value: z3.BitVecRef) -> z3.BitVecRef:
+    return (value + _mask(view)) & ~_mask(view)
+
+
+def _bits(view: View) -> z3.BoolRef:
+    return between(9, view["PAGE_SHIFT"], 16)
+
+
+def _start(view: View) -> z3.BoolRef:
+    return aligned(view["_getpages.startoffset"], page(view))
+
+
+def _slot(view: View) -> z3.BoolRef:
+    """The piece begins in the page looked at."""
+    return view["_read_loop.pidx"] == page_of(view, so_far(view))
+
+
+def _small(view: View) -> z3.BoolRef:
+    """The window is no larger than 2 GiB, and there is a piece."""
+    size = view["_read_loop.iobytes"]
+    return z3.And(small(so_far(view)), small(size), small(end(view)), size >= ONE)
+
+
+def _one_page(view: View) -> z3.BoolRef:
+    """503: the piece does not leave its page."""
+    offset, size = view["_read_loop.offset"], view["_read_loop.iobytes"]
+    return offset + size <= _round(view, offset)
+
+
+def _pages(view: View) -> z3.BoolRef:
+    npages = view["_getpages.npages"]
+    return z3.And(between(1, npages, 1 << 22), small(npages << view["PAGE_SHIFT"]))
+
+
+def _span(view: View) -> z3.BoolRef:
+    """503-510: otherwise it ends in the pages counted."""
+    offset, size = view["_read_loop.offset"], view["_read_loop.iobytes"]
+    room = (view["_read_loop.pcount"] << view["PAGE_SHIFT"]) - (offset - (offset & ~_mask(view)))
+    return z3.Or(_one_page(view), z3.And(*run_of_pages(view), size <= room))
+
+
+def _run_new(view: View) -> z3.BoolRef:
+    return z3.Or(_one_page(view), run_new(view))
+
+
+def _same_rest(view: View) -> z3.BoolRef:
+    """Pages begin at the same places in the file and in the window."""
+    offset = view["_read_loop.offset"]
+    return z3.And(
+        offset - (offset & ~_mask(view)) == so_far(view) & _mask(view),
+        _round(view, offset) - offset == _round(view, so_far(view)) - so_far(view),
+    )
+
+
+def _count(view: View) -> z3.BitVecRef:
+    return z3.If(_one_page(view), ONE, view["_read_loop.pcount"])
+
+
+def _base(view: View) -> z3.BoolRef:
+    """Where the page looked at begins in the window."""
+    start = view["_read_loop.pidx"] << view["PAGE_SHIFT"]
+    return z3.And(start == so_far(view) - (so_far(view) & _mask(view)), small(start),
+                  small(so_far(view) & _mask(view)))
+
+
+def _sum(view: View) -> z3.BoolRef:
+    """So many pages further."""
+    pidx, count, shift = view["_read_loop.pidx"], _count(view), view["PAGE_SHIFT"]
+    return (pidx + count) << shift == (pidx << shift) + _bytes_counted(view)
+
+
+def _next(view: View) -> z3.BoolRef:
+    """A page's end is no further than the next one's start."""
+    return _round(view, so_far(view)) <= (
+        so_far(view) - (so_far(view) & _mask(view)) + page(view))
+
+
+def _counted(view: View) -> z3.BoolRef:
+    """The pages counted are in the window, or one."""
+    count = _count(view)
+    return z3.And(
+        between(1, count, 1 << 22), between(1, _bytes_counted(view), 1 << 31),
+        z3.Implies(_one_page(view), _bytes_counted(view) == page(view)),
+        between(0, view["_read_loop.pidx"], 1 << 22),
+    )  # fmt: skip
+
+
+def _rest(view: View) -> z3.BitVecRef:
+    """The bytes of the page before ``offset``."""
+    return so_far(view) & _mask(view)
+
+
+def _room(view: View) -> z3.BoolRef:
+    """510: the piece is no longer than what is left of the pages counted."""
+    room = _bytes_counted(view) - _rest(view)
+    return z3.Or(_one_page(view), view["_read_loop.iobytes"] <= room)
+
+
+def _end_one(view: View) -> z3.BoolRef:
+    return z3.Implies(
+        _one_page(view), end(view) <= so_far(view) - _rest(view) + page(view)
+    )
+
+
+def _bytes_counted(view: View) -> z3.BitVecRef:
+    return z3.If(_one_page(view), page(view), view["_read_loop.pcount"] << view["PAGE_SHIFT"])
+
+
+def _ends(view: View) -> z3.BoolRef:
+    return end(view) <= so_far(view) - _rest(view) + _bytes_counted(view)
+
+
+def _bound(view: View) -> z3.BoolRef:
+    start = view["_read_loop.pidx"] << view["PAGE_SHIFT"]
+    return end(view) <= start + _bytes_counted(view)
+
+
+def _limit(view: View) -> z3.BoolRef:
+    """It ends where the last of its pages does, or before."""
+    shift = view["PAGE_SHIFT"]
+    last = view["_read_loop.pidx"] + _count(view)
+    return z3.And(
+        end(view) <= last << shift, between(0, last << shift, 1 << 32),
+        between(0, last, 1 << 23), (last << shift) >> shift == last,
+    )  # fmt: skip
+
+
+def _fits(view: View) -> z3.BoolRef:
+    """One page more than 2 GiB is not much more."""
+    offset = view["_read_loop.offset"]
+    return between(0, offset, (1 << 63) - (1 << 32) + (1 << 31))
+
+
+def _one_limit(view: View) -> z3.BoolRef:
+    """In a page, relative to the window."""
+    return z3.Implies(_one_page(view), end(view) <= _round(view, so_far(view)))
+
+
+def _in_pages(view: View, position: z3.BitVecRef) -> z3.BoolRef:
+    slot, pidx = page_of(view, position), view["_read_loop.pidx"]
+    return z3.And(pidx <= slot, slot < pidx + _count(view))
+
+
+def _position_in(view: View) -> z3.BoolRef:
+    return z3.Implies(READ.inside(view), _in_pages(view, view["watch.position"]))
+
+
+def _end_in(view: View) -> z3.BoolRef:
+    mid_page = z3.Not(aligned(end(view), page(view)))
+    return z3.Implies(mid_page, _in_pages(view, end(view)))
+
+
+def _same_end(view: View) -> z3.BoolRef:
+    offset, size = view["_read_loop.offset"], view["_read_loop.iobytes"]
+    return aligned(offset + size, page(view)) == aligned(end(view), page(view))
+
+
+def _counted_new(view: View) -> z3.BoolRef:
+    return z3.Implies(_in_pages(view, view["watch.position"]), new(view))
+
+
+def _position(view: View) -> z3.BoolRef:
+    return small(view["watch.position"])
+
+
+def _pages_left(view: View) -> z3.BoolRef:
+    """510: something is left of the pages counted."""
+    offset = view["_read_loop.offset"]
+    room = (view["_read_loop.pcount"] << view["PAGE_SHIFT"]) - (offset - (offset & ~_mask(view)))
+    return between(1, room, 1 << 31)
+
+
+def _run(view: View) -> z3.BoolRef:
+    return z3.And(*run_of_pages(view), view["_read_loop.pidx"] >= ZERO)
+
+
+def at_count(line: int) -> tuple[Lemma, ...]:
+    """509: where the pages are counted."""
+    return placed(line, [
+        stated("page-bits", _bits), stated("pages", _pages), stated("count", _run),
+        derived("room", _pages_left, "page-bits", "pages", "count"),
+    ])  # fmt: skip
+
+
+def at_piece(line: int) -> tuple[Lemma, ...]:
+    """519: the pages of a piece are new, and those that it ends in the middle of."""
+    return placed(line, [
+        stated("page-bits", _bits), stated("start", _start), stated("slot", _slot),
+        stated("small", _small), stated("fits", _fits), stated("position", _position),
+        stated("pages", _pages), stated("span", _span), stated("run-new", _run_new),
+        stated("page-new", page_new),
+        derived("same-rest", _same_rest, "page-bits", "start"),
+        derived("one-limit", _one_limit, "same-rest", "small", "fits", "page-bits"),
+        derived("base", _base, "slot", "small", "page-bits", opaque=[so_far]),
+        derived("next", _next, "small", "page-bits", opaque=[so_far]),
+        derived("counted", _counted, "span", "slot", "small", "pages", "page-bits"),
+        derived("sum", _sum, "page-bits"),
+        derived("room", _room, "span", "same-rest"),
+        derived("end-one", _end_one, "one-limit", "next"),
+        derived("ends", _ends, "room", "end-one", "base", "counted", "small",
+                opaque=[_bytes_counted, _rest, so_far]),
+        derived("bound", _bound, "ends", "base"),
+        derived("limit", _limit, "bound", "sum", "base", "counted", "page-bits"),
+        derived("position-in", _position_in, "limit", "slot", "small", "position", "page-bits",
+                opaque=[so_far]),
+        derived("end-in", _end_in, "limit", "slot", "small", "page-bits", opaque=[so_far]),
+        derived("same-end", _same_end, "start", "page-bits"),
+        derived("counted-new", _counted_new, "run-new", "page-new", "span"),
+        derived("piece-new", piece_new, "position-in", "counted-new"),
+        derived("end-new", end_new, "end-in", "same-end", "counted-new"),
+    ])  # fmt: skip
+
+
+def _hole_size(view: View) -> z3.BoolRef:
+    """520: whole pages from the first to the last."""
+    offset, size = view["_read_loop.offset"], view["_read_loop.iobytes"]
+    length = _round(view, offset + size) - (offset & ~_mask(view))
+    return view["_read_loop.holepages"] == length >> view["PAGE_SHIFT"]
+
+
+def _same_ends(view: View) -> z3.BoolRef:
+    """Pages begin at the same places in the file and in the window."""
+    offset, done = view["_read_loop.offset"], so_far(view)
+    last = offset + view["_read_loop.iobytes"]
+    return z3.And(
+        offset - (offset & ~_mask(view)) == done - (done & ~_mask(view)),
+        _round(view, last) - last == _round(view, end(view)) - end(view),
+    )
+
+
+def _hole_length(view: View) -> z3.BoolRef:
+    offset, size = view["_read_loop.offset"], view["_read_loop.iobytes"]
+    length = _round(view, offset + size) - (offset & ~_mask(view))
+    return length == _round(view, end(view)) - (so_far(view) & ~_mask(view))
+
+
+def _hole_count(view: View) -> z3.BoolRef:
+    length = _round(view, end(view)) - (so_far(view) & ~_mask(view))
+    return view["_read_loop.holepages"] == length >> view["PAGE_SHIFT"]
+
+
+def _in_window(view: View) -> z3.BoolRef:
+    window = view["_getpages.npages"] << view["PAGE_SHIFT"]
+    return z3.And(end(view) <= window, _pages(view))
+
+
+def at_hole(line: int) -> tuple[Lemma, ...]:
+    """529: the pages marked."""
+    return placed(line, [
+        stated("page-bits", _bits), stated("start", _start), stated("slot", _slot),
+        stated("small", _small), stated("size", _hole_size), stated("in-window", _in_window),
+        derived("same-ends", _same_ends, "start", "page-bits"),
+        derived("length", _hole_length, "same-ends"),
+        derived("count", _hole_count, "size", "length"),
+        derived("hole-pages", hole_pages, "count", "slot", "small", "page-bits", opaque=[so_far]),
+        derived("marked", marked, "hole-pages", "in-window", "small", "page-bits",
+                opaque=[so_far]),
+    ])  # fmt: skip

@@ -1,0 +1,371 @@
+"""The steps from a run of blocks to the place of a byte on disk, for both I/O loops.
+
+genfs_getpages (486-562) and genfs_do_io (1335-1373) compute alike: a block number, a run,
+a piece, a sector.  Each step is a lemma that follows from few others: shifts of one number,
+or sums in which shifts are opaque.  Together they are why the byte goes where it belongs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+import z3
+
+from ...checker.symbolic.frame import Lemma
+from ...checker.symbolic.state import View, exact
+from .common import FILE_MAX, aligned, between, small
+
+ZERO, ONE = exact(0), exact(1)
+Number: TypeAlias = Callable[[View], z3.BitVecRef]
+Formula: TypeAlias = Callable[[View], z3.BoolRef]
+RUN_MAX = 1 << 30  # bytes of a run (VOP_BMAP's contract)
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What an I/O loop calls its numbers: ``routine`` is the prefix of its locals.
+
+    ``done``: the bytes of the window before ``offset``.
+    """
+
+    routine: str
+    done: Number
+
+    def local(self, view: View, name: str) -> z3.BitVecRef:
+        return view[f"{self.routine}.{name}"]
+
+    def inside(self, view: View) -> z3.BoolRef:
+        """Is the watched byte in the piece?"""
+        done, position = self.done(view), view["watch.position"]
+        return z3.And(done <= position, position < done + self.local(view, "iobytes"))
+
+    # ------------------------------------------------------------ what the path says
+
+    def bits(self, view: View) -> z3.BoolRef:
+        return z3.And(between(9, view["FS_BSHIFT"], 16),
+                      between(9, view["DEV_BSHIFT"], view["FS_BSHIFT"]))
+
+    def place(self, view: View) -> z3.BoolRef:
+        """The watched byte is as far from ``offset`` in the file as in the window."""
+        offset = self.local(view, "offset")
+        return view["watch.file"] == offset + self.to_watched(view)
+
+    def bounds(self, view: View) -> z3.BoolRef:
+        return z3.And(
+            small(view["watch.position"]), small(self.done(view)),
+            small(self.local(view, "iobytes")), self.inside_file(view),
+        )  # fmt: skip
+
+    def inside_file(self, view: View) -> z3.BoolRef:
+        return between(0, self.local(view, "offset"), FILE_MAX + (1 << 31))
+
+    def block(self, view: View) -> z3.BoolRef:
+        return self.local(view, "lbn") == self.local(view, "offset") >> view["FS_BSHIFT"]
+
+    def end(self, view: View) -> z3.BitVecRef:
+        """Where the run ends in the file."""
+        blocks = self.local(view, "lbn") + ONE + self.local(view, "run")
+        return blocks << view["FS_BSHIFT"]
+
+    def run(self, view: View) -> z3.BoolRef:
+        """The run is no longer than a transfer."""
+        run = self.local(view, "run")
+        return z3.And(
+            between(0, run, 1 << 21), (run + ONE) << view["FS_BSHIFT"] <= exact(RUN_MAX)
+        )
+
+    def ahead(self, view: View) -> z3.BoolRef:
+        """The run ends behind ``offset``, not far away."""
+        left = self.end(view) - self.local(view, "offset")
+        return z3.And(small(left), left > ZERO, self.end(view) > ZERO)
+
+    def within(self, view: View) -> z3.BoolRef:
+        """501: the piece ends in the run."""
+        left = self.end(view) - self.local(view, "offset")
+        return self.local(view, "iobytes") <= left
+
+    def ends(self, view: View) -> z3.BoolRef:
+        return self.local(view, "offset") + self.local(view, "iobytes") <= self.end(view)
+
+    def blocks(self, view: View) -> z3.BoolRef:
+        """No number of a block is near the end of 64 bits."""
+        most = 1 << 55
+        return z3.And(between(0, self.local(view, "lbn"), most), between(-most, _mine(view), most))
+
+    def contract(self, view: View) -> z3.BoolRef:
+        """What VOP_BMAP says of the watched byte's block, if it is in the run."""
+        lbn, run, blkno = (self.local(view, name) for name in ("lbn", "run", "blkno"))
+        mine, watched = _mine(view), view["watch.blkno"]
+        where = blkno + ((mine - lbn) << _per_block(view))
+        return z3.And(
+            between(-1, blkno, 1 << 46),
+            z3.Or(mine < lbn, mine - lbn > run, z3.And(blkno < ZERO, watched < ZERO),
+                  z3.And(blkno >= ZERO, watched == where)),
+        )  # fmt: skip
+
+    # ------------------------------------------------------------- what follows alone
+
+    def to_watched(self, view: View) -> z3.BitVecRef:
+        return view["watch.position"] - self.done(view)
+
+    def gap(self, view: View) -> z3.BoolRef:
+        further = self.to_watched(view)
+        return z3.Implies(
+            self.inside(view), z3.And(small(further), further < self.local(view, "iobytes"))
+        )
+
+    def distance(self, view: View) -> z3.BoolRef:
+        further = view["watch.file"] - self.local(view, "offset")
+        return z3.Implies(
+            self.inside(view), z3.And(small(further), further < self.local(view, "iobytes"))
+        )
+
+    def order(self, view: View) -> z3.BoolRef:
+        offset, file = self.local(view, "offset"), view["watch.file"]
+        return z3.Implies(
+            self.inside(view),
+            z3.And(offset <= file, file < offset + self.local(view, "iobytes")),
+        )
+
+    def not_before(self, view: View) -> z3.BoolRef:
+        file = view["watch.file"]
+        return z3.Implies(
+            z3.And(self.local(view, "offset") <= file), self.local(view, "lbn") <= _mine(view)
+        )
+
+    def not_behind(self, view: View) -> z3.BoolRef:
+        lbn, run = self.local(view, "lbn"), self.local(view, "run")
+        return z3.Implies(
+            view["watch.file"] < (lbn + ONE + run) << view["FS_BSHIFT"],
+            _mine(view) - lbn <= run,
+        )
+
+    def in_run(self, view: View) -> z3.BoolRef:
+        """The watched byte's block is in the run if it is in the piece."""
+        lbn, mine = self.local(view, "lbn"), _mine(view)
+        return z3.Implies(
+            self.inside(view),
+            z3.And(lbn <= mine, between(0, mine - lbn, self.local(view, "run"))),
+        )
+
+    def near(self, view: View) -> z3.BoolRef:
+        """So many blocks further are not many sectors further."""
+        further = _mine(view) - self.local(view, "lbn")
+        sectors = further << _per_block(view)
+        return z3.Implies(
+            between(0, further, self.local(view, "run")), between(0, sectors, RUN_MAX)
+        )
+
+    def mapped(self, view: View) -> z3.BoolRef:
+        """Where the bytes of the piece are on disk, the watched one as an example."""
+        blkno, watched = self.local(view, "blkno"), view["watch.blkno"]
+        further = _mine(view) - self.local(view, "lbn")
+        where = blkno + (further << _per_block(view))
+        return z3.Implies(
+            self.inside(view),
+            z3.If(blkno < ZERO, watched < ZERO, z3.And(watched >= ZERO, watched == where)),
+        )
+
+    def watched(self, view: View) -> z3.BoolRef:
+        """Unsigned, as the seed computes: the same as :meth:`inside`."""
+        done, position = self.done(view), view["watch.position"]
+        reached = z3.And(
+            z3.ULE(done, position), z3.ULT(position - done, self.local(view, "iobytes"))
+        )
+        return self.inside(view) == reached
+
+    def at_run(self, line: int) -> tuple[Lemma, ...]:
+        """Where the block map was asked: what it says, in the proof's words."""
+        return placed(line, [
+            stated("bits", self.bits), stated("block", self.block), stated("run", self.run),
+            stated("contract", self.contract),
+        ])  # fmt: skip
+
+    def first(self, view: View) -> z3.BoolRef:
+        """501: not nothing, no more than is left, nor than the run holds."""
+        size, left = self.local(view, "iobytes"), self.local(view, "bytes_")
+        return z3.And(
+            ONE <= size, size <= left, small(left), small(size),
+            size <= self.end(view) - self.local(view, "offset"),
+        )  # fmt: skip
+
+    def at_size(self, line: int) -> tuple[Lemma, ...]:
+        """Where the run's part of a piece is known."""
+        return placed(line, [
+            stated("bits", self.bits), stated("block", self.block), stated("run", self.run),
+            stated("inside-file", self.inside_file),
+            derived("ahead", self.ahead, "block", "bits", "inside-file", "run"),
+            stated("first", self.first),
+        ])  # fmt: skip
+
+    def at_piece(self, line: int) -> tuple[Lemma, ...]:
+        """Where a piece is known: what the block map says of its bytes."""
+        return placed(line, [
+            stated("bits", self.bits), stated("place", self.place), stated("bounds", self.bounds),
+            stated("block", self.block), stated("run", self.run), stated("contract", self.contract),
+            derived("blocks", self.blocks, "block", "bits", "bounds"),
+            derived("ahead", self.ahead, "block", "bits", "bounds", "run"),
+            stated("within", self.within),
+            derived("ends", self.ends, "ahead", "within", "bounds"),
+            derived("gap", self.gap, "bounds", opaque=[self.done]),
+            derived("distance", self.distance, "place", "gap", opaque=[self.to_watched]),
+            derived("watched", self.watched, "bounds", opaque=[self.done]),
+            derived("order", self.order, "distance", "bounds"),
+            derived("not-before", self.not_before, "block", "bits", "bounds"),
+            derived("not-behind", self.not_behind, "bits", "run", "blocks"),
+            derived("in-run", self.in_run, "order", "not-before", "not-behind", "ends", "run",
+                  "blocks"),
+            derived("near", self.near, "bits", "run"),
+            derived("mapped", self.mapped, "in-run", "near", "contract"),
+        ])  # fmt: skip
+
+    # -------------------------------------------------------------------- the transfer
+
+    def buffer(self, view: View, name: str) -> z3.BitVecRef:
+        """A field of the buffer that is given to the device, with the sign its type has."""
+        number = z3.Extract(31, 0, self.local(view, "bp"))
+        return z3.Select(view.array(f"bufs.{name}"), number)
+
+    def device_sector(self, view: View) -> z3.BitVecRef:
+        return self.buffer(view, "b_blkno")
+
+    def sector(self, view: View) -> z3.BoolRef:
+        """The buffer is this piece's."""
+        offset, lbn = self.local(view, "offset"), self.local(view, "lbn")
+        return z3.And(
+            self.buffer(view, "koff") == self.done(view),
+            self.buffer(view, "b_bcount") == self.local(view, "iobytes"),
+            self.buffer(view, "b_blkno")
+            == self.local(view, "blkno") + (
+                (offset - (lbn << view["FS_BSHIFT"])) >> view["DEV_BSHIFT"]),
+        )  # fmt: skip
+
+    def on_sector(self, view: View) -> z3.BoolRef:
+        return aligned(self.local(view, "offset"), ONE << view["DEV_BSHIFT"])
+
+    def on_disk(self, view: View) -> z3.BoolRef:
+        further = _mine(view) - self.local(view, "lbn")
+        where = self.local(view, "blkno") + (
+            further << _per_block(view))
+        return z3.Implies(
+            self.inside(view),
+            z3.And(view["watch.blkno"] >= ZERO, view["watch.blkno"] == where),
+        )
+
+    def rest(self, view: View) -> z3.BitVecRef:
+        """The bytes of the block before ``offset``."""
+        return self.local(view, "offset") & ((ONE << view["FS_BSHIFT"]) - ONE)
+
+    def in_block(self, view: View) -> z3.BoolRef:
+        start = self.local(view, "lbn") << view["FS_BSHIFT"]
+        return self.local(view, "offset") - start == self.rest(view)
+
+    def in_sectors(self, view: View) -> z3.BoolRef:
+        shift = view["DEV_BSHIFT"]
+        return (self.rest(view) >> shift) << shift == self.rest(view)
+
+    def at_offset(self, view: View) -> z3.BoolRef:
+        """The sector's bytes are where ``offset`` is on disk."""
+        shift, blkno = view["DEV_BSHIFT"], self.local(view, "blkno")
+        return (blkno + (self.rest(view) >> shift)) << shift == (blkno << shift) + self.rest(view)
+
+    def at_block(self, view: View) -> z3.BoolRef:
+        """The watched block's bytes are as far behind the run's as in the file."""
+        shift, blkno = view["DEV_BSHIFT"], self.local(view, "blkno")
+        further = _mine(view) - self.local(view, "lbn")
+        sectors = further << _per_block(view)
+        return (blkno + sectors) << shift == (blkno << shift) + (further << view["FS_BSHIFT"])
+
+    def spread(self, view: View) -> z3.BoolRef:
+        mine, lbn, shift = _mine(view), self.local(view, "lbn"), view["FS_BSHIFT"]
+        return (mine - lbn) << shift == (mine << shift) - (lbn << shift)
+
+    def whole(self, view: View) -> z3.BoolRef:
+        file, shift = view["watch.file"], view["FS_BSHIFT"]
+        return (_mine(view) << shift) + (file & ((ONE << shift) - ONE)) == file
+
+    def sector_rest(self, view: View) -> z3.BoolRef:
+        here = self.local(view, "blkno") + (self.rest(view) >> view["DEV_BSHIFT"])
+        return self.buffer(view, "b_blkno") == here
+
+    def here(self, view: View) -> z3.BoolRef:
+        """Where the transfer begins on disk, in bytes."""
+        shift, blkno = view["DEV_BSHIFT"], self.local(view, "blkno")
+        return self.buffer(view, "b_blkno") << shift == (blkno << shift) + self.rest(view)
+
+    def there(self, view: View) -> z3.BoolRef:
+        """Where the watched block begins on disk, in bytes."""
+        shift, blkno = view["DEV_BSHIFT"], self.local(view, "blkno")
+        further = (_mine(view) - self.local(view, "lbn")) << view["FS_BSHIFT"]
+        return z3.Implies(
+            self.inside(view), view["watch.blkno"] << shift == (blkno << shift) + further
+        )
+
+    def piece(self, view: View) -> z3.BoolRef:
+        """What the contract looks at: is the watched byte in the buffer?"""
+        position, at = view["watch.position"], self.buffer(view, "koff")
+        found = z3.And(z3.ULE(at, position), z3.ULT(position - at, self.buffer(view, "b_bcount")))
+        return found == self.inside(view)
+
+    def allocated(self, view: View) -> z3.BoolRef:
+        return z3.Implies(self.inside(view), view["watch.blkno"] >= ZERO)
+
+    def address(self, view: View) -> z3.BoolRef:
+        """The watched byte is transferred between its places."""
+        shift = view["DEV_BSHIFT"]
+        file = view["watch.file"]
+        here = (self.buffer(view, "b_blkno") << shift) + (
+            view["watch.position"] - self.buffer(view, "koff"))
+        there = (view["watch.blkno"] << shift) + (file & ((ONE << view["FS_BSHIFT"]) - ONE))
+        return z3.Implies(self.inside(view), here == there)
+
+    def at_transfer(self, line: int) -> tuple[Lemma, ...]:
+        """Where a buffer is given to the device."""
+        return placed(line, [
+            stated("bits", self.bits), stated("place", self.place), stated("block", self.block),
+            stated("on-sector", self.on_sector), stated("sector", self.sector),
+            stated("on-disk", self.on_disk), stated("watched", self.watched),
+            derived("in-block", self.in_block, "block", "bits"),
+            derived("in-sectors", self.in_sectors, "on-sector", "bits"),
+            derived("spread-rest", self.at_offset, "in-sectors", "bits"),
+            derived("at-block", self.at_block, "bits"),
+            derived("spread", self.spread, "bits"),
+            derived("whole", self.whole, "bits"),
+            derived("sector-rest", self.sector_rest, "sector", "in-block"),
+            derived("here", self.here, "sector-rest", "spread-rest",
+                    opaque=[self.device_sector, self.rest]),
+            derived("there", self.there, "on-disk", "at-block"),
+            derived("piece", self.piece, "sector", "watched"),
+            derived("allocated", self.allocated, "on-disk"),
+            derived("address", self.address, "place", "sector", "here", "there", "in-block",
+                  "spread", "whole"),
+        ])  # fmt: skip
+
+
+def _per_block(view: View) -> z3.BitVecRef:
+    """Sectors in a block, as a shift: computed as an int, as the model does."""
+    shifts = (z3.Extract(31, 0, view[name]) for name in ("FS_BSHIFT", "DEV_BSHIFT"))
+    one, two = (z3.simplify(each) for each in shifts)
+    return z3.SignExt(32, one - two)
+
+
+def _mine(view: View) -> z3.BitVecRef:
+    """The number of the watched byte's block."""
+    return view["watch.file"] >> view["FS_BSHIFT"]
+
+
+def placed(line: int, parts: Sequence[Lemma]) -> tuple[Lemma, ...]:
+    """Lemmas of one line, in their order."""
+    return tuple(replace(each, line=line) for each in parts)
+
+
+def stated(name: str, formula: Formula) -> Lemma:
+    """A lemma that the path gives."""
+    return Lemma(name, 0, formula)
+
+
+def derived(name: str, formula: Formula, *by: str, opaque: Sequence[Number] = ()) -> Lemma:
+    """A lemma that follows from others alone."""
+    return Lemma(name, 0, formula, by, lambda view: [each(view) for each in opaque])
