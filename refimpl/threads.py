@@ -158,7 +158,7 @@ class Machine:
 
     def pick(self, label: str, count: int, default: int = 0) -> int:
         """One of ``count`` possibilities that only chance, or the hook, decides between."""
-        if self.hook is None:
+        if self.hook is None or count < 2:
             return default
         return self.hook.pick(self.curlwp(), label, count, default)
 

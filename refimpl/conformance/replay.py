@@ -20,7 +20,7 @@ from .callers import Program, run
 from .damage import contents, written
 from .follow import Departed, Follower, Replayed
 from .runs import plan_of, programs_of, window_of
-from .world import World, build
+from .world import Unsupported, World, build
 
 
 def follow(
@@ -58,6 +58,7 @@ class _Run:
     ) -> None:
         self._world = world
         self._machine = world.fs.kernel.machine
+        self._unlike: Unsupported | None = None
         self._before = contents(world)
         self._follower = Follower(stepper, world, moments)
         self.result = self._follower.result
@@ -71,6 +72,8 @@ class _Run:
             self._finish()
         except Departed:
             outcome = None
+        if self._unlike is not None:
+            raise self._unlike
         result = self.result
         result.events = list(chooser.events)
         if outcome is not None:
@@ -89,7 +92,13 @@ class _Run:
                 unit.written = stored.get(unit.number)
 
     def _body(self, program: Program) -> Callable[[], None]:
-        return lambda: run(self._world, program)
+        def body() -> None:
+            try:
+                run(self._world, program)
+            except Unsupported as unlike:
+                self._unlike = unlike
+
+        return body
 
     def _choose(self, ready: Sequence[Ready]) -> Ready:
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from genfscheck.refimpl import Chooser, Event, FileSystem, Outcome, Ready, Stuck
-from genfscheck.refimpl.sync import Mutex, Want
+from genfscheck.refimpl.sync import WRITER, Mutex, RwLock, Want
 
 from .support import formatted, mounted
 
@@ -234,3 +234,81 @@ def test_a_body_that_fails(tmp_path: Path) -> None:
         outcome = chooser.run(fs, {"opener": lambda: fs.open("absent")})
         with pytest.raises(FileNotFoundError):
             outcome.check()
+
+
+@pytest.mark.parametrize("outcome", [0, 1])
+def test_whether_a_fault_happens_is_a_choice(tmp_path: Path, outcome: int) -> None:
+    asked: list[tuple[str, str, int]] = []
+
+    def pick(thread: str, label: str, count: int) -> int:
+        asked.append((thread, label, count))
+        return outcome
+
+    chooser = Chooser(first, pick=pick)
+    with mounted(formatted(tmp_path), hook=chooser) as fs:
+        fs.faults.arm("space", maybe=True)
+
+        def write() -> int:
+            with fs.open("file", "w") as file:
+                return file.write(b"x")
+
+        done = chooser.run(fs, {"writer": write})
+        assert asked[0] == ("writer", "fault: space", 2)
+        assert fs.faults.fired["space"] == outcome
+        if outcome:
+            with pytest.raises(OSError, match="No space"):
+                done.check()
+        else:
+            assert done.returned == {"writer": 1}
+
+
+def test_which_waiting_writer_is_a_choice(tmp_path: Path) -> None:
+    order: list[list[str]] = []
+    for wanted in (0, 1):
+        (folder := tmp_path / str(wanted)).mkdir()
+        waits_last = {"first": 0, "second": 1, "third": 2}
+
+        def choose(ready: Sequence[Ready]) -> Ready:
+            at_lock = [one for one in ready if one.kind == "rw_enter"]
+            users = [one for one in at_lock if one.thread in waits_last] or list(ready)
+            return min(users, key=lambda one: waits_last.get(one.thread, 9))
+
+        def pick(_thread: str, label: str, _count: int, wanted: int = wanted) -> int:
+            return wanted if label == "which waiting writer" else 0
+
+        chooser = Chooser(choose, pick=pick)
+        fs = mounted(formatted(folder), hook=chooser)
+        lock = RwLock(fs.kernel.machine, "lock")
+        entered: list[str] = []
+
+        def body(name: str, lock: RwLock = lock, entered: list[str] = entered) -> None:
+            lock.enter(WRITER, "test")
+            entered.append(name)
+            lock.exit("test")
+
+        bodies = {name: lambda name=name: body(name) for name in waits_last}
+        chooser.run(fs, bodies).check()
+        order.append(entered)
+        fs.crash()
+    assert order == [["first", "second", "third"], ["first", "third", "second"]]
+
+
+def test_to_rest_asks_until_nothing_is_under_way(tmp_path: Path) -> None:
+    """The run goes on behind the bodies' ends, as long as a transfer is not finished."""
+    asked: list[int] = []
+    for to_rest in (False, True):
+        (folder := tmp_path / str(to_rest)).mkdir()
+        chooser = Chooser(first, always=True, to_rest=to_rest)
+        fs = mounted(formatted(folder), hook=chooser, pagedaemon=False, syncer_period=0.0)
+
+        def body(fs: FileSystem = fs) -> None:
+            with fs.open("file", "w+") as file:
+                file.write(b"x" * 4096)
+                with file.mmap() as mapped:
+                    mapped.sync(wait=False)
+
+        chooser.run(fs, {"user": body}).check()
+        assert not fs.kernel.bufs.live  # settled, by choice or without
+        asked.append(chooser.choices)
+        fs.crash()
+    assert asked[0] < asked[1]
