@@ -354,8 +354,6 @@ int ge_advance(engine *e, uint64_t budget) {
   return 1;
 }
 
-void ge_canonical(engine *e, uint64_t *v);
-
 int ge_initial(engine *e, const uint64_t *state) {
   worker *w = &e->worker[0];
   uint64_t v[NWORDS + 1];
@@ -369,7 +367,8 @@ int ge_initial(engine *e, const uint64_t *state) {
   if (e->full || e->dead || (e->layers == 0 && !begin_layer(e, 0)))
     return -1;
   memcpy(v, state, NWORDS * sizeof *v);
-  ge_canonical(e, v);
+  if (e->symmetry)
+    (void)canonical(e->symmetry, v);
   uint64_t root = root_of_vector(&e->tree, v, w->spare, &e->stop);
   int new = insert_root(&e->states, &w->block, root, hash_root(root), 0);
   close_block(&e->states, &w->block);
