@@ -47,11 +47,19 @@ def proposals(
     yield from _of_locals(execution, loop, assigned, entered)
     yield from _with_switches(execution, assigned, chosen)
     focus = {name: was for name, was in chosen.items() if execution.rules.about_focus(name)}
-    for array, indices in _arrays(execution, loop).items():
+    arrays = _arrays(execution, loop)
+    for array, indices in arrays.items():
         changed = array in assigned
         if changed or focus:
             yield from _of_array(execution, array, indices, _tests(execution, loop), entered,
                                  before, focus, changed)
+        if changed:
+            for other, others in arrays.items():
+                if other != array:
+                    yield from _copied(execution, array, other, others)
+        for _, index in indices:
+            if focus and isinstance(index, ir.Local):
+                yield from _of_cases(execution, loop, array, index.var, list(focus))
 
 
 def _of_locals(
@@ -152,6 +160,7 @@ def _of_array(
                 return inside() if guard is None else z3.And(inside(), _guard(execution, guard))
 
             if changed:
+                yield place, lambda now, side=side, premise=premise: z3.Implies(premise(), side())
                 yield f"{place}, if new", lambda now, side=side, premise=premise: z3.Or(
                     as_bool(entered["in", array]), z3.Implies(premise(), side()))
             for atom, was in focus.items():
@@ -162,6 +171,54 @@ def _of_array(
                     yield f"{place}: not {atom}", (
                         lambda now, side=side, premise=premise, atom=atom: z3.Implies(
                             z3.And(premise(), side()), z3.Not(now[atom][0])))
+
+
+def _copied(
+    execution: Execution, array: int | str, other: int | str, indices: list[Index]
+) -> Iterator[tuple[str, Formula]]:
+    """What is in one array came from the part of another that the rounds have passed."""
+    for number, (guard, index) in enumerate(indices):
+        if guard is not None:
+            continue
+
+        def passed(index: ir.Expr = index) -> z3.BoolRef:
+            state = execution.state
+            return z3.Implies(
+                as_bool(state["in", array]),
+                z3.And(as_bool(state["in", other]), state["at", other] < _int(execution, index)),
+            )
+
+        yield f"focus in {array} only if behind index {number} of {other}", (
+            lambda now, passed=passed: passed())
+
+
+def _of_cases(
+    execution: Execution, loop: Loop, array: int | str, counter: int, atoms: list[str]
+) -> Iterator[tuple[str, Formula]]:
+    """What the rounds have done so far to those slots for which a test of the loop holds."""
+    for node in sorted(loop.nodes):
+        match execution.thread.code[node].action:
+            case ir.Branch(ir.Binary("or" | "and") as test) if not any(
+                isinstance(each, ir.Shared | ir.ListNext)
+                or (isinstance(each, ir.Local) and each.index is not None)
+                for each in ir.walk(test)
+            ) and any(each == ir.Local(counter) for each in ir.walk(test)):
+                pass
+            case _:
+                continue
+
+        def there(test: ir.Expr = test) -> z3.BoolRef:
+            state = execution.state
+            execution.state = {**state, ("L", counter): state["at", array]}
+            try:
+                return z3.And(as_bool(state["in", array]), as_bool(execution.eval(test)),
+                              state["at", array] < state["L", counter])
+            finally:
+                execution.state = state
+
+        for atom in atoms:
+            yield f"{atom} no more where the test at {node} held", (
+                lambda now, there=there, atom=atom: z3.Implies(there(), z3.Not(now[atom][0])))
 
 
 def _falls(index: ir.Expr) -> bool:

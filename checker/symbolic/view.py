@@ -248,8 +248,8 @@ class Execution:
     def _new_array(self, var: int | str, domain: ir.Domain) -> None:
         """An array of references in which the focus stands once or not at all."""
         if self.rules.arrays and domain.kind == "ref" and pool_of(domain) in self.rules.pools:
-            self.state["in", var] = self.bool(f"{var}.in")
-            at = self.new(f"{var}.at", z3.IntSort())
+            self.state["in", var] = self.bool(f"array {var} in")
+            at = self.new(f"array {var} at", z3.IntSort())
             self.facts.append(at >= 0)
             self.state["at", var] = at
             self.state["in2", var] = z3.BoolVal(False)

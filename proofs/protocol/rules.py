@@ -17,8 +17,8 @@ from ...checker.symbolic.view import ME, NOBODY, Atoms, Execution, Treatment
 FOCUS = 1
 NULL_BUF = 2  # compiled with two buffers: any other one, and the thread's own
 BUSY, WANTED, FAKE, CLEAN, RDONLY, RELEASED, PAGEOUT = (1 << n for n in range(7))
-# Of a page that a thread owns, only that thread changes these.
-OWNERS = BUSY | FAKE | CLEAN | RDONLY
+# Of a page that a thread owns, only that thread changes these: all but WANTED.
+OWNERS = BUSY | FAKE | CLEAN | RDONLY | RELEASED | PAGEOUT
 PAGE = ("pages.flags", "pages.owner", "pages.io", "pages.live")
 # The thread's own master buffer and window, while it starts transfers.
 IO = ("bufs.b_async", "bufs.dir", "bufs.kva", "bufs.live", "kvas.npages", "kvas.map")
@@ -196,6 +196,7 @@ class PageRules:
             "mine": (self.mine(execution), page),
             "one owner": (self.exclusive(execution), page),
             "in order": (self.resource(execution), page | locks),
+            "no pageout": (z3.Not(bits(execution.shared("pages.flags"), PAGEOUT)), page),
             "object lock": (self.held(execution), locks),
         }
         for name, _, formula in self._owed(execution):
