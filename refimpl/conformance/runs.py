@@ -18,6 +18,7 @@ from ...checker.lang.scenario import Scenario
 from ..errors import MachineDead
 from ..hook import Event, Log
 from ..sync import Lwp
+from .abstraction import Abstraction
 from .binding import Binding
 from .callers import Call, Program, run
 from .labels import Names
@@ -82,28 +83,33 @@ def execute(
     seed: int,
     rate: float = 0.05,
     patience: float = 10.0,
-    directory: Path | None = None,
+    program: ir.Program | None = None,
 ) -> Run:
-    """Runs every program on a thread of its own."""
-    with tempfile.TemporaryDirectory(dir=directory) as folder:
+    """Runs every program on a thread of its own.
+
+    With the compiled ``program``, what is there at the end is observed in its variables.
+    """
+    with tempfile.TemporaryDirectory() as folder:
         world = build(plan, Path(folder) / "image", window, patience=patience, seed=seed)
         try:
-            return _execute(world, programs, Shaken(seed, rate))
+            return _execute(world, programs, Shaken(seed, rate), program)
         finally:
             world.close()
 
 
-def _execute(world: World, programs: Mapping[str, Program], log: Shaken) -> Run:
+def _execute(
+    world: World, programs: Mapping[str, Program], log: Shaken, program: ir.Program | None
+) -> Run:
     machine = world.fs.kernel.machine
     finished: list[str] = []
     died: list[str] = []
     broken: list[Exception] = []
     gate = threading.Barrier(len(programs))
 
-    def body(name: str, program: Program) -> None:
+    def body(name: str, calls: Program) -> None:
         gate.wait()
         try:
-            run(world, program)
+            run(world, calls)
             finished.append(name)
         except MachineDead as dead:
             died.append(dead.why)
@@ -121,23 +127,31 @@ def _execute(world: World, programs: Mapping[str, Program], log: Shaken) -> Run:
         thread.join()
     if broken:
         raise broken[0]
-    _settle(world)
+    settled = _settle(world)
     machine.hook = None
     sector = world.fs.kernel.fs.sb.data // 512
-    return Run(
-        log.events, tuple(sorted(finished)), world.first_pages, sector, next(iter(died), "")
-    )
+    ended = tuple(sorted(finished))
+    left = Run(log.events, ended, world.first_pages, sector, next(iter(died), ""))
+    if program is not None and not died and settled:
+        left.finals = [
+            (name, element, value)
+            for name, values in Abstraction(world, program).observe().items()
+            for element, value in enumerate(values)
+            if value is not None and not name.startswith("threads.")
+        ]
+    return left
 
 
-def _settle(world: World, seconds: float = 5.0) -> None:
+def _settle(world: World, seconds: float = 5.0) -> bool:
     """Waits until the device and the completion thread have nothing more to do."""
     kernel = world.fs.kernel
     limit = time.monotonic() + seconds
     while time.monotonic() < limit and kernel.machine.dead is None:
         with kernel.machine.guard:
             if not kernel.bufs.live:
-                return
+                return True
         time.sleep(0.001)
+    return False
 
 
 class Bench:
@@ -152,7 +166,9 @@ class Bench:
         self.validator = Validator(self.stepper)
 
     def run(self, seed: int, rate: float = 0.05, patience: float = 10.0) -> Run:
-        return execute(self.plan, self.programs, self.window, seed, rate, patience)
+        return execute(
+            self.plan, self.programs, self.window, seed, rate, patience, self.program
+        )
 
     def validate(self, done: Run) -> Outcome:
         binding = Binding(self.stepper, done.first_pages, self.window, done.sector_of_data)

@@ -117,7 +117,7 @@ def stress(load: Load) -> Iterator[Validated]:
         while left > 0:
             begun = time.monotonic()
             made = programs(bench, seed, CALLS, GEOMETRIES[name].suspends)
-            run = execute(bench.plan, made, bench.window, seed, rate=0.002)
+            run = execute(bench.plan, made, bench.window, seed, 0.002, program=bench.program)
             left -= time.monotonic() - begun
             yield _validated(bench, log_of(bench, run, seed, name))
             seed += 1

@@ -296,7 +296,8 @@ def _flags(world: World) -> None:
     vp.v_iflag.value = sum(bit for name, bit in _FLAGS.items() if setup.get(name))
     vp.v_vflag.value = int(bool(setup.get("mapped")))
     vp.dirtyblkhd.value = int(bool(setup.get("dirtyblk")))
-    vp.inode_dirty = False
+    # The inode has always changed: fsync brings it to the journal each time.
+    vp.inode_dirty = bool(world.plan.parameters["WAPBL"])
 
 
 __all__ = ["Plan", "Unsupported", "World", "build", "ops", "pattern", "tokens"]

@@ -1,0 +1,1 @@
+"""Logs against models: toy programs."""
