@@ -56,7 +56,7 @@ class Settings:
 @click.option("--granularity", type=click.Choice(("reduced", "fine")), default="reduced",
               show_default=True, help="What is one step; `fine` turns every reduction off.")
 @click.option("--no-reduction", is_flag=True,
-              help="No ample sets in the native engine: every order of the blocks is tried.")
+              help="Neither ample sets nor symmetry in the native engine: every order is tried.")
 @click.option("--max-states", type=click.IntRange(min=1), default=100_000_000, show_default=True,
               help="Stop a scenario after this many states: inconclusive.")
 @click.option("--max-memory", type=click.IntRange(min=64), default=2048, show_default=True,

@@ -30,7 +30,7 @@ _SECONDS_BETWEEN_REPORTS = 0.25
 class Effort:
     """How a program is explored, and where that ends: ``max_memory`` in MiB.
 
-    ``threads`` are those of the native engine, and so is ``reduction`` (ample sets).
+    ``threads`` are those of the native engine, and so is ``reduction`` (ample sets, symmetry).
     """
 
     granularity: Granularity = "reduced"

@@ -105,8 +105,9 @@ class Result:
     left a state out because of that.
 
     ``reductions`` are those of the graph that the counts are of: ``merging`` (of steps into
-    blocks), ``ample`` (sets of one thread).  With ample sets the paths to witnesses need not be
-    the shortest ones.
+    blocks), ``ample`` (sets of one thread), ``symmetry`` (one state for all that differ by an
+    exchange of identical threads).  With the last two the paths to witnesses need not be the
+    shortest ones.
     """
 
     program: str

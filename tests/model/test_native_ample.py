@@ -25,7 +25,7 @@ def test_agrees(name: str, variant: str) -> None:
     if native.violations:
         assert native.without_cost() == python.without_cost()
         return
-    assert native.complete and native.reductions == ("merging", "ample")
+    assert native.complete and native.reductions[:2] == ("merging", "ample")
     assert native.covered == python.covered
     assert native.states <= python.states and native.transitions <= python.transitions
     for witness, path in python.witnesses.items():
