@@ -22,7 +22,8 @@ from .work import Task, counterexample
 
 if TYPE_CHECKING:  # z3 is loaded only where it is used
     from ..symbolic.bmc.run import Bounded
-    from ..symbolic.bmc.search import Candidate, Search
+    from ..symbolic.bmc.search import Search
+    from ..symbolic.bmc.states import Candidate
 
 _SECONDS_BETWEEN_REPORTS = 0.25
 _SHOWN = 40
@@ -40,7 +41,7 @@ class Reported:
 def check_bounded(task: Task, tell: Report) -> Outcome:
     """Check one scenario within bounds and save a trace for each violation."""
     from ..symbolic.bmc.run import explore_bounded
-    from ..symbolic.bmc.search import Bounds
+    from ..symbolic.bmc.states import Bounds
 
     library = Library(task.subject)
     started = last = time.monotonic()

@@ -12,7 +12,7 @@ from genfscheck.checker.cli.bounded import check_bounded
 from genfscheck.checker.cli.library import HARDENED, Library
 from genfscheck.checker.cli.modes import Limits, Mode
 from genfscheck.checker.cli.outcome import Outcome
-from genfscheck.checker.cli.work import Effort, Task
+from genfscheck.checker.cli.work import Effort, Task, check_scenario
 from genfscheck.checker.lang.opened import open_arguments
 from genfscheck.checker.lang.scenario import Scenario, parse
 from genfscheck.checker.trace.findings import Finding
@@ -119,3 +119,18 @@ def test_open_arguments(variant: str, tmp_path: Path) -> None:
     assert open_arguments(closed) == ()
     assert closed.setup is not None and closed.setup.arguments["disk"] == (-1,)
     reexecute(program, trace, outcome.violations[0].trace)
+
+
+@pytest.mark.long
+def test_open_arguments_without_a_bound(tmp_path: Path) -> None:
+    """Every schedule of every choice: the explicit engines find the same causes."""
+    scenario = parse(OPEN, "any-page.toml")
+    symbolic = bounded(scenario, 1000, SUBJECT.variant, tmp_path / "symbolic")
+    assert symbolic.complete
+    task = Task(SUBJECT, scenario, SUBJECT.variant, (), Effort(), tmp_path / "explicit")
+    explicit = check_scenario(task, lambda numbers: None)
+    causes = [
+        {(one.property, one.lines, one.finding) for one in outcome.violations}
+        for outcome in (symbolic, explicit)
+    ]
+    assert causes[0] == causes[1] and symbolic.states < explicit.states

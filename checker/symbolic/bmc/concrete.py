@@ -9,7 +9,7 @@ from ...explore.result import Kind
 from ...lang import ir
 from .begin import memory
 from .guards import Guards
-from .search import Arrival, Candidate
+from .states import Arrival, Candidate
 
 
 @dataclass(frozen=True, slots=True)

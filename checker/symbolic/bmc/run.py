@@ -15,8 +15,9 @@ from ...lang import ir
 from ...lang.compile import INPUT
 from .begin import Beginning, begin, known, specialise
 from .guards import Encoding, Guards, Undecided
-from .search import Bounds, Candidate, Search
+from .search import Search
 from .segment import Machine
+from .states import Bounds, Candidate
 from .values import Values
 
 

@@ -3,7 +3,7 @@
 A symbolic state says where every thread stands, has a value for every element of memory, and a
 condition: the inputs for which it is reached.  The threads' positions are plain numbers, the
 schedule is explicit; only data is symbolic.  States that are equal but for their condition are
-one (:class:`Entry`): what was done from it for some inputs is not done again for them.
+one (:class:`~.states.Entry`): what was done from it for some inputs is not done again for them.
 
 Work is ordered by context switches and then by depth (Qadeer and Rehof, "Context-bounded model
 checking of concurrent software", 2005: most errors need few switches), so what is found first
@@ -12,7 +12,6 @@ has the fewest.  A switch is a change of the running thread, whatever its reason
 
 from __future__ import annotations
 
-import builtins
 import heapq
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -21,86 +20,15 @@ from operator import itemgetter
 
 from ...explore.asking import read_by
 from ...explore.interpret import ENDED
-from ...explore.result import Kind
 from ...lang import ir
 from .expressions import Function, Path, Places, Split, Translator
 from .guards import Guard
-from .segment import Machine, Outcome
+from .instructions import Outcome
+from .segment import Machine
+from .states import Arrival, Bounds, Candidate, Entry
 from .values import Value, Values
 
 _CHUNK = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Bounds:
-    """Where a search ends.  ``switches`` and ``steps`` bound schedules (steps are blocks)."""
-
-    switches: int | None = None
-    steps: int | None = None
-    seconds: float | None = None
-    states: int | None = None
-    first: bool = False
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class Entry:
-    """A symbolic state but for its condition.
-
-    ``done``: for each thread what was executed from here, as (depth, inputs); ``edges``:
-    where that led; ``seen``: the inputs for which it is reached; ``arrivals``: how, for each of
-    them at least one; ``stopped``: inputs for which a check fails or nothing can go on.
-    """
-
-    nodes: tuple[int, ...]
-    shared: tuple[Value, ...]
-    locals: tuple[tuple[Value, ...], ...]
-    seen: Guard
-    done: list[list[tuple[int, Guard]]]
-    edges: list[tuple[Guard, Entry]] = field(default_factory=list)
-    arrivals: list[Arrival] = field(default_factory=list)
-    stopped: list[Guard] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, eq=False, repr=False)
-class Arrival:
-    """One way to a state: the block that led there, and the arrival before it.
-
-    ``masks``: for invariants that count as broken here, the inputs for which they do.
-    """
-
-    entry: Entry
-    condition: Guard
-    before: Arrival | None
-    thread: int
-    choices: tuple[int, ...]
-    switches: int
-    depth: int
-    masks: tuple[tuple[int, Guard], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A violation for some inputs: at a state, or in one more block that begins there.
-
-    ``which``: the number of the invariant; ``instr``: the instruction that fails a check.
-    """
-
-    kind: Kind
-    property: str
-    at: Arrival
-    condition: Guard
-    thread: int | None = None
-    choices: tuple[int, ...] = ()
-    instr: int | None = None
-    which: int = -1
-    at_end: bool = False
-
-    @builtins.property
-    def switches(self) -> int:
-        """The context switches of the schedule."""
-        more = self.thread is not None and self.kind == "check" and \
-            self.at.before is not None and self.at.thread != self.thread
-        return self.at.switches + more
 
 
 @dataclass(slots=True)
@@ -433,7 +361,7 @@ class Search:
             if self.guards.possible(need) and self._run(arrival.entry, thread, need):
                 yield arrival, thread
 
-    @builtins.property
+    @property
     def complete(self) -> bool:
         """Was every behaviour of the program looked at?"""
         return not self.bound and next(self.left(), None) is None

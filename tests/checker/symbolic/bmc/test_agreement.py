@@ -12,7 +12,7 @@ from genfscheck.checker.explore.result import Granularity
 from genfscheck.checker.lang import ir
 from genfscheck.checker.symbolic.bmc.guards import Guard, Guards, Undecided
 from genfscheck.checker.symbolic.bmc.run import explore_bounded
-from genfscheck.checker.symbolic.bmc.search import Bounds
+from genfscheck.checker.symbolic.bmc.states import Bounds
 
 from ...explore.build import Code, counter, op, program, shared, var
 from ...explore.oracle import decoded

@@ -13,8 +13,10 @@ from genfscheck.checker.lang import ir
 from genfscheck.checker.symbolic.bmc import segment
 from genfscheck.checker.symbolic.bmc.expressions import Path, Translator
 from genfscheck.checker.symbolic.bmc.guards import Guard, Guards
-from genfscheck.checker.symbolic.bmc.search import Arrival, Entry, Search
-from genfscheck.checker.symbolic.bmc.segment import Machine, Outcome
+from genfscheck.checker.symbolic.bmc.instructions import Outcome
+from genfscheck.checker.symbolic.bmc.search import Search
+from genfscheck.checker.symbolic.bmc.segment import Machine
+from genfscheck.checker.symbolic.bmc.states import Arrival, Entry
 from genfscheck.checker.symbolic.bmc.values import Cases, Value, Values
 
 from ...explore.build import Code, const, op, program, shared, var
