@@ -66,9 +66,13 @@ class WriteBackCache:
         return bytes(data)
 
     def pwrite(self, data: bytes, offset: int) -> int:
-        for index, byte in enumerate(data):
-            number, start = divmod(offset + index, PAGE)
-            self._dirty.setdefault(number, bytearray(self._page(number)))[start] = byte
+        done = 0
+        while done < len(data):
+            number, start = divmod(offset + done, PAGE)
+            part = data[done : done + PAGE - start]
+            page = self._dirty.setdefault(number, bytearray(self._page(number)))
+            page[start : start + len(part)] = part
+            done += len(part)
         self._size = max(self._size, offset + len(data))
         return len(data)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
@@ -203,9 +204,15 @@ class Reference:
         return self._fired + sum(self.mounted.faults.fired.values())
 
     def at_rest(self) -> None:
-        """Nothing is BUSY, counted, mapped for a transfer or on the heap."""
+        """Nothing is BUSY, counted, mapped for a transfer or on the heap.
+
+        Nobody waits for what was read ahead: it may take a moment.
+        """
         self.sync()
         kernel = self.mounted.kernel
+        deadline = time.monotonic() + 10.0
+        while kernel.bufs.value and time.monotonic() < deadline:
+            time.sleep(0.001)
         wrong = [
             f"{kernel.bufs.value} buffers" if kernel.bufs.value else "",
             f"{kernel.heap.value} arrays" if kernel.heap.value else "",

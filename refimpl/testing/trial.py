@@ -25,6 +25,7 @@ class Trial:
         self.armed: str | None = None  # the fault in force
         self.fired = 0
         self.stamp = 0
+        self.without: frozenset[str] = frozenset()
 
     def handle(self, name: str, direct: bool = False, create: bool = False) -> Handle:
         key = name, direct
@@ -36,6 +37,14 @@ class Trial:
         if name not in self.maps:
             self.maps[name] = self.handle(name).mmap(2 * LIMIT + (1 << 20))
         return self.maps[name]
+
+    def _close(self, name: str) -> None:
+        for direct in (False, True):
+            handle = self.handles.pop((name, direct), None)
+            if handle is not None:
+                handle.close()
+        if name in self.maps:
+            self.maps.pop(name).close()
 
     def _forget(self) -> None:
         self.handles.clear()

@@ -15,8 +15,8 @@ from hypothesis.stateful import run_state_machine_as_test
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "own_implementation.py"
 SETTINGS = settings(
-    max_examples=30,
-    stateful_step_count=20,
+    max_examples=25,
+    stateful_step_count=12,
     deadline=None,
     database=None,
     derandomize=True,

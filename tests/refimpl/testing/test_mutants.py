@@ -11,9 +11,21 @@ from typing import Any
 
 import pytest
 
-from genfscheck.refimpl import Config, File
+from genfscheck.refimpl import (
+    Config,
+    File,
+    device,
+    ffs,
+    flush,
+    image,
+    kernel,
+    kva,
+    locks,
+    pages,
+    pmap,
+    sizes,
+)
 from genfscheck.refimpl import buf as buffers
-from genfscheck.refimpl import device, ffs, flush, image, kernel, kva, locks, pages, pmap, sizes
 from genfscheck.refimpl.genfs import directio
 from genfscheck.refimpl.testing import Broken, ReferenceMachine
 
@@ -48,7 +60,9 @@ def sometimes_lost(right: Any) -> Any:
 
 
 ONE_THREAD: dict[str, Patch] = {
-    "modified bits are forgotten": instead(pmap.PmapSystem, "clear_modify", result(lambda _: False)),
+    "modified bits are forgotten": instead(
+        pmap.PmapSystem, "clear_modify", result(lambda _: False)
+    ),
     "holes are not zeroed": instead(kva.Window, "zero", nothing()),
     "the rest of a cut page keeps its bytes": instead(sizes, "_zero_rest", nothing(0)),
     "a block has two owners": instead(
@@ -83,7 +97,7 @@ QUICK = ["holes are not zeroed", "fsync does nothing", "inodes are not written"]
 def test_one_thread(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     class Mutant(ReferenceMachine):
         def implementation(self, configuration: dict[str, object]) -> Any:
-            return super().implementation(configuration | {"patience": 1.0})
+            return super().implementation(configuration | {"patience": 10.0})
 
     ONE_THREAD[name](monkeypatch)
     failure = hunt(Mutant, looking(400, 30))

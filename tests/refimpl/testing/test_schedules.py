@@ -20,7 +20,7 @@ def turns(text: str) -> int:
 
 def test_1_18_is_found_out_and_shrunk() -> None:
     """Nothing says what to look for; what is found becomes a short interleaving."""
-    search = Schedules({"variant": "1.18"}, threads=2, shrinking=100)
+    search = Schedules({"variant": "1.18"}, threads=2, shrinking=60)
     found = search.hunt(looking(400, shrink=True))
     assert found is not None and search.first is not None
     assert "schedule:" in str(found) and " lines " in str(found)
