@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
+from typing import Any
 
 from .source import source
 from .theorem import BATCH, EFFORT, Outcome, Proving, Theorem, Unit, prove
@@ -83,7 +84,8 @@ def run(
         left = dict.fromkeys(jobs, SLICES)
         seconds = dict.fromkeys(jobs, 0.0)
         while slices or judging:
-            ready, _ = wait([*slices, *judging], return_when=FIRST_COMPLETED)
+            pending: list[Future[Any]] = [*slices, *judging]
+            ready, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in ready:
                 done += 1
                 if progress is not None:

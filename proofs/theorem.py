@@ -195,16 +195,14 @@ class Proving:
                 return "valid"
         answer = self._ask([obligation], effort=first)
         names = self._split_names(obligation)
-        for name in names:
-            if answer == "unknown":
-                answer = self._in_sizes(obligation, [name])
-        if obligation.alone:
-            return self._in_sizes(obligation, names) if answer == "unknown" else answer
-        if answer == "unknown":
+        joins = not obligation.alone
+        if joins and answer == "unknown":
             answer = self._ask([obligation], joins=True)
         for chosen in (*([name] for name in names), names):
             if answer == "unknown":
-                answer = self._in_sizes(obligation, chosen, joins=True)
+                answer = self._in_sizes(obligation, chosen)
+        if joins and answer == "unknown":
+            answer = self._in_sizes(obligation, names, joins=True)
         return answer
 
     def _split_names(self, obligation: Obligation) -> list[str]:

@@ -157,7 +157,7 @@ def _negative(solver: z3.Solver, best: z3.ModelRef, value: z3.BitVecRef) -> bool
     solver.pop()
     if answer == z3.unknown:
         return _number(best, value) >> (value.size() - 1) == 1
-    return bool(answer == z3.unsat)
+    return str(answer) == "unsat"
 
 
 def _within(solver: z3.Solver, value: z3.BitVecRef, limit: int) -> z3.ModelRef | None:

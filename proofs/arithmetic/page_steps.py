@@ -125,7 +125,11 @@ def _span(view: View) -> z3.BoolRef:
     """503-510: otherwise it ends in the pages counted."""
     offset, size = view["_read_loop.offset"], view["_read_loop.iobytes"]
     room = (view["_read_loop.pcount"] << view["PAGE_SHIFT"]) - (offset - (offset & ~_mask(view)))
-    return z3.Or(_one_page(view), z3.And(*run_of_pages(view), size <= room))
+    return z3.Or(_one_page(view), size <= room)
+
+
+def _span_pages(view: View) -> z3.BoolRef:
+    return z3.Or(_one_page(view), z3.And(*run_of_pages(view)))
 
 
 def _run_new(view: View) -> z3.BoolRef:
@@ -259,6 +263,13 @@ def _pages_left(view: View) -> z3.BoolRef:
     return between(1, room, 1 << 31)
 
 
+def _as_int(view: View) -> z3.BoolRef:
+    """510 shifts an int: that is the same."""
+    count, shift = view["_read_loop.pcount"], view["PAGE_SHIFT"]
+    low = z3.Extract(31, 0, count) << z3.Extract(31, 0, shift)
+    return z3.SignExt(32, low) == count << shift
+
+
 def _run(view: View) -> z3.BoolRef:
     return z3.And(*run_of_pages(view), view["_read_loop.pidx"] >= ZERO)
 
@@ -268,6 +279,7 @@ def at_count(line: int) -> tuple[Lemma, ...]:
     return placed(line, [
         stated("page-bits", _bits), stated("pages", _pages), stated("count", _run),
         derived("room", _pages_left, "page-bits", "pages", "count"),
+        derived("as-int", _as_int, "page-bits", "pages", "count"),
     ])  # fmt: skip
 
 
@@ -276,13 +288,14 @@ def at_piece(line: int) -> tuple[Lemma, ...]:
     return placed(line, [
         stated("page-bits", _bits), stated("start", _start), stated("slot", _slot),
         stated("small", _small), stated("fits", _fits), stated("position", _position),
-        stated("pages", _pages), stated("span", _span), stated("run-new", _run_new),
+        stated("pages", _pages), stated("span-pages", _span_pages), stated("span", _span),
+        stated("run-new", _run_new),
         stated("page-new", page_new),
         derived("same-rest", _same_rest, "page-bits", "start"),
         derived("one-limit", _one_limit, "same-rest", "small", "fits", "page-bits"),
         derived("base", _base, "slot", "small", "page-bits", opaque=[so_far]),
         derived("next", _next, "small", "page-bits", opaque=[so_far]),
-        derived("counted", _counted, "span", "slot", "small", "pages", "page-bits"),
+        derived("counted", _counted, "span-pages", "slot", "small", "pages", "page-bits"),
         derived("sum", _sum, "page-bits"),
         derived("room", _room, "span", "same-rest"),
         derived("end-one", _end_one, "one-limit", "next"),
@@ -294,7 +307,7 @@ def at_piece(line: int) -> tuple[Lemma, ...]:
                 opaque=[so_far]),
         derived("end-in", _end_in, "limit", "slot", "small", "page-bits", opaque=[so_far]),
         derived("same-end", _same_end, "start", "page-bits"),
-        derived("counted-new", _counted_new, "run-new", "page-new", "span"),
+        derived("counted-new", _counted_new, "run-new", "page-new", "span-pages"),
         derived("piece-new", piece_new, "position-in", "counted-new"),
         derived("end-new", end_new, "end-in", "same-end", "counted-new"),
     ])  # fmt: skip

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import z3
 
 from genfscheck.checker.lang import ir
 from genfscheck.checker.lang.compile import compile_routine
 from genfscheck.checker.lang.source import load, with_primitives
-from genfscheck.checker.symbolic.conditions import Claim, Conditions, Frame, conditions
+from genfscheck.checker.symbolic.conditions import Claim, Conditions, Frame, Lemma, conditions
 from genfscheck.checker.symbolic.replay import confirm
 from genfscheck.checker.symbolic.solve import decide, smallest, smt2
 
@@ -126,3 +127,28 @@ def test_shared_variables_are_volatile_unless_tracked() -> None:
         _, found = made("twice", frame)
         (check,) = [each for each in found.obligations if each.name == "kassert"]
         assert decide([*found.facts, check.reach], check.goal, 20_000).answer == answer
+
+
+def test_a_lemma_is_proved_from_those_it_names_alone() -> None:
+    """``small`` follows from the path; ``next`` from it; without it, ``next`` does not."""
+    small = Lemma("small", 11, lambda v: z3.And(v["up.y"] >= 0, v["up.y"] <= 64))
+    step = Lemma("next", 11, lambda v: v["up.y"] + 1 <= 65, ("small",))
+    _, found = made("up", Frame(lemmas=(small, step)))
+    lemmas = {each.name: each for each in found.obligations if each.kind == "lemma"}
+    assert lemmas["next"].alone and not lemmas["small"].alone
+    assert decide([lemmas["next"].reach], lemmas["next"].goal).answer == "valid"
+    _, other = made("up", Frame(lemmas=(Lemma("next", 11, step.formula, ()),)))
+    (alone,) = [each for each in other.obligations if each.kind == "lemma"]
+    assert decide([alone.reach], alone.goal).answer == "false"
+
+
+def test_opaque_terms_may_have_any_value() -> None:
+    twice = Lemma("twice", 11, lambda v: (v["up.y"] & 1) <= 1, (), lambda v: (v["up.y"] & 1,))
+    _, found = made("up", Frame(lemmas=(twice,)))
+    (lemma,) = [each for each in found.obligations if each.kind == "lemma"]
+    assert decide([lemma.reach], lemma.goal).answer == "false"
+
+
+def test_a_lemma_at_no_statement_is_refused() -> None:
+    with pytest.raises(ValueError, match="no statement begins"):
+        made("up", Frame(lemmas=(Lemma("nowhere", 98, lambda v: z3.BoolVal(True)),)))
