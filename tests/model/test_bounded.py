@@ -41,7 +41,7 @@ def entries() -> Iterator[object]:
         yield pytest.param(entry, id=entry.id, marks=marks)
 
 
-@pytest.mark.parametrize("entry", entries())
+@pytest.mark.parametrize("entry", list(entries()))
 def test_found_again(entry: Finding, tmp_path: Path) -> None:
     """With as many switches as its trace has; and the new trace is an ordinary one."""
     scenario = LIBRARY.find(entry.scenario)
