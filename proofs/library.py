@@ -213,6 +213,17 @@ def _putpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
         or (each.kind == "claim" and each.name == "backward"),
         ALL_SIZES + "; MAXPHYS of 1 page to 1 GiB", ("off", "MAXPHYS_PAGES", "PAGE_SHIFT"),
     )  # fmt: skip
+    cluster_size = Assumption("cluster", "one page to MAXPHYS, at most 1 GiB", putpages.mapped)
+    for routine, line in (("genfs_gop_write", 1234), ("genfs_gop_write_rwmap", 1257)):
+        short = "gop-write" if line == 1234 else "gop-write-rwmap"
+        yield Theorem(
+            f"{short}-length{suffix}",
+            f"the bytes of a cluster ({line}) are computed without overflow",
+            Unit(f"{short}{suffix}", routine, variant, putpages.WRITE_FRAME, (cluster_size,),
+                 switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT),
+            lambda each, line=line: _doubt(each, line, line),
+            ALL_SIZES, ("npages", "PAGE_SHIFT"),
+        )  # fmt: skip
     limits = Assumption("entry", "the assertions 788 and 789, and the types", putpages.entry_range)
     inside = Assumption("callers", "ranges start inside files", putpages.callers)
     for name, assumptions, claim in (

@@ -60,3 +60,16 @@ SCAN_FRAME = Frame(
     invariants={800: end_of_range},
     reads={name: not_negative for name in SIZES_READ},
 )
+
+
+def mapped(view: View) -> z3.BoolRef:
+    """What putpages gives GOP_WRITE: a page at least, and no more than MAXPHYS."""
+    count = view["npages"]
+    return z3.And(
+        sizes(view), ONE <= count, count <= exact(1 << 21),
+        (count << view["PAGE_SHIFT"]) <= exact(1 << 30),
+    )  # fmt: skip
+
+
+# Of the write itself (genfs_do_io, which is inlined here) the units of do_io.py speak.
+WRITE_FRAME = Frame(lengths={"pgs": lambda v: v["npages"]}, smashed=frozenset({"pgs"}))

@@ -30,12 +30,16 @@ MUTANTS = [
      "(lbn + run) << fs_bshift) - offset, bytes_)"),
     ("do-io-bytes", "do_io", "(lbn << fs_bshift)) >> dev_bshift",
      "(lbn << fs_bshift)) >> fs_bshift"),
+    ("gop-write-length", "gop_write", "length: size_t = npages << PAGE_SHIFT  # 1234",
+     "length: size_t = npages << (PAGE_SHIFT + 2)  # 1234"),
+    ("gop-write-rwmap-length", "gop_write", "length: size_t = npages << PAGE_SHIFT  # 1257",
+     "length: size_t = npages << (PAGE_SHIFT + 2)  # 1257"),
     ("putpages-cluster", "putpages", "npages = MAXPAGES - nback - 1", "npages = MAXPAGES - nback"),
     ("putpages-cluster", "putpages", "min(MAXPAGES >> 1, off >> PAGE_SHIFT)", "MAXPAGES >> 1"),
     ("putpages-range", "putpages", "((endoff - startoff) >> PAGE_SHIFT) * TREE_PENALTY",
      "((endoff - startoff) * TREE_PENALTY) >> PAGE_SHIFT"),
 ]  # fmt: skip
-QUICK = ("putpages-cluster", "putpages-range")
+QUICK = ("gop-write-length", "gop-write-rwmap-length", "putpages-cluster", "putpages-range")
 
 
 @pytest.mark.parametrize(
