@@ -41,7 +41,8 @@ def replay(
 
     TRACE is the path of a file that `check` saved, or the id of a finding.  The state is
     compared after every step.  Exit status: 0 it went as the trace says; 1 it departs from
-    it; 2 bad input; 3 the implementation lacks what the scenario asks for.
+    it; 2 bad input; 3 the implementation lacks what the scenario asks for, or whether the
+    promise breaks with other fixes cannot be seen.
     """
     if not subject.conformance:
         raise click.UsageError(f"{subject.name} has no implementation to replay traces")
@@ -68,4 +69,6 @@ def replay(
     click.echo("\n".join(lines))
     if output is not None:
         write_text(output, json.dumps(value, indent=1) + "\n")
+    if followed is None:
+        return EXIT_INCONCLUSIVE
     return EXIT_HOLDS if followed else EXIT_DEPARTS

@@ -25,6 +25,9 @@ class Reference(Protocol):
         executed: Replay,
         fixes: tuple[str, ...],
         everything: bool,
-    ) -> tuple[bool, list[str], dict[str, object]]:
-        """Whether the implementation did the trace; the report as lines and as an object."""
+    ) -> tuple[bool | None, list[str], dict[str, object]]:
+        """Whether the implementation did the trace; the report as lines and as an object.
+
+        None: it took every step, and whether the promise was broken cannot be seen.
+        """
         ...

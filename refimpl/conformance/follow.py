@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
-from ...checker.conform.steps import HARD, HIDDEN, SOFT, Step, Stepper
+from ...checker.conform.steps import HARD, SOFT, Step, Stepper
 from ...checker.conform.validate import Pattern, Validator
+from ...checker.explore.interpret import Violation
 from ...checker.lang import ir
 from ...checker.trace.replay import Moment
 from ..errors import MachineDead
@@ -40,6 +42,12 @@ _PICKS: Mapping[str, str] = {
     "fault: full": "journal full",
     "fault: yield": "yield the processor",
 }
+
+
+# Violations that stop the real machine as well.
+_STOPS: Final = frozenset(
+    {"claim-8-counters", "index", "kassert", "lock-discipline", "null-dereference", "panic"}
+)
 
 
 class Departed(Exception):
@@ -76,6 +84,7 @@ class Replayed:
     at: int = 0  # the model's step that could not be followed, from 1
     compared: int = 0
     events: list[Event] = field(default_factory=list)
+    silent: bool = False  # the violation is about values of a call, which no event shows
     waiting: dict[str, str] = field(default_factory=dict)
     dead: MachineDead | None = None
     dead_at: int = 0  # the model's step during which that was
@@ -177,13 +186,39 @@ class Follower:
             yield from self._rest(moment)
             pair = Pair(number + 1, moment, step.label.name, tuple(self._taken))
             self.result.pairs.append(pair)
-            if moment.violation is None and self._dead() is None:
-                self._compare(moment)
+            if self._dead() is None:
+                self._compare(moment, step)
             if self._dead() is not None:
                 self.result.dead_at = number + 1
                 if not self._breaks_next(number):
                     raise Departed(f"the machine dies: {self._died()}")
                 return
+        yield from self._panics()
+
+    def _panics(self) -> Generator[str, None, None]:
+        """What stops the model's machine stops the real one, before the thread's next event."""
+        moment = self._moments[-1] if self._moments else None
+        if moment is None or moment.violation is None:
+            return
+        self.result.silent = self._silent(moment, moment.violation)
+        if moment.violation.property not in _STOPS:
+            return
+        self.result.silent = False
+        name = self._program.threads[moment.thread].name
+        if name in self._ready:
+            yield from self._go(name)
+        if self._dead() is None:
+            raise Departed(f"{name} goes on, where the model stops: {moment.violation.message}")
+        self.result.dead_at = self._number + 1
+
+    def _silent(self, moment: Moment, violation: Violation) -> bool:
+        """Is what is broken about local variables and ghosts only, and no event tells it?"""
+        action = self._program.threads[moment.thread].code[violation.instr].action
+        if not isinstance(action, ir.Check):
+            return False
+        shared = (one for one in ir.walk(action.test) if isinstance(one, ir.Shared))
+        seen = any(not self._program.shared[one.var].ghost for one in shared)
+        return not seen and not any("data" in event.values for event in self._taken)
 
     def _step(self, moment: Moment) -> Step:
         before = self._stepper.layout.encode(moment.before)
@@ -329,8 +364,14 @@ class Follower:
         if not pattern.agrees(before):
             raise Departed(f"{_event(event)}: the model has another value there")
 
-    def _compare(self, moment: Moment) -> None:
-        differences = self._abstraction.differences(moment.after.shared)
+    def _compare(self, moment: Moment, step: Step) -> None:
+        """With the model's state; behind a broken promise with where the step goes on to."""
+        shared = moment.after.shared
+        if moment.violation is not None:
+            if step.after is None:
+                return
+            shared = self._stepper.layout.decode(step.after).shared
+        differences = self._abstraction.differences(shared)
         self.result.compared += 1
         if differences:
             first = "; ".join(str(one) for one in differences[:4])

@@ -21,10 +21,12 @@ def replay(
     executed: Replay,
     fixes: tuple[str, ...],
     everything: bool,
-) -> tuple[bool, list[str], dict[str, object]]:
+) -> tuple[bool | None, list[str], dict[str, object]]:
     """Drives real threads through a trace: whether it went as the trace says, and both reports.
 
-    ``fixes``: which the threads have; ``everything``: tell every step.
+    ``fixes``: which the threads have; ``everything``: tell every step.  None: the threads took
+    every step, but with other fixes than the trace's, and no step shows whether the promise
+    was broken.
     """
     try:
         stepper = Stepper(program, Names())
@@ -32,4 +34,7 @@ def replay(
     except Unsupported as error:
         raise Unlike(str(error)) from None
     lines = report.render(stored, result, fixes, everything)
-    return result.departed is None, lines, report.as_json(stored, result, fixes)
+    followed: bool | None = result.departed is None
+    if followed and result.silent and fixes != stored.fixes:
+        followed = None
+    return followed, lines, report.as_json(stored, result, fixes)

@@ -21,7 +21,7 @@ def render(stored: Trace, result: Replayed, fixes: tuple[str, ...], everything: 
         for pair in result.pairs:
             lines += _pair(pair, result)
         lines.append("")
-    lines += _end(stored, result)
+    lines += _end(stored, result, fixes)
     return lines
 
 
@@ -51,7 +51,7 @@ def _pair(pair: Pair, result: Replayed) -> Iterator[str]:
         yield f"  {pair.number:5d}  {name:<12} {event.at!s:>18}  {event.kind} {values}".rstrip()
 
 
-def _end(stored: Trace, result: Replayed) -> Iterator[str]:
+def _end(stored: Trace, result: Replayed, fixes: tuple[str, ...]) -> Iterator[str]:
     if result.departed is not None:
         yield f"DEPARTS at step {result.at}: {result.departed.why}"
         step = stored.steps[result.at - 1]
@@ -60,7 +60,13 @@ def _end(stored: Trace, result: Replayed) -> Iterator[str]:
         for name, why in result.waiting.items():
             yield f"  {name} {why}"
         return
+    if result.silent and fixes != stored.fixes:
+        yield f"Every step is possible; {stored.broken.property} may hold or not:"
+        yield "  it is about what the call itself knows, and no shared state shows it"
+        return
     yield f"As the trace says: {stored.broken.property}, {_reason(stored)}"
+    if result.silent:
+        yield "  (a promise about what the call itself knows: no shared state shows it)"
     if result.dead is not None and result.dead_at:
         yield f"  the kernel panics at step {result.dead_at}: {result.dead.why}"
     elif result.waiting:
@@ -124,6 +130,7 @@ def as_json(stored: Trace, result: Replayed, fixes: tuple[str, ...]) -> dict[str
         "events": sum(len(pair.events) for pair in result.pairs),
         "compared": result.compared,
         "departed": departed,
+        "silent": result.silent,
         "panic": str(result.dead.why) if result.dead is not None and result.dead_at else None,
         "hangs": dict(result.waiting),
         "at_the_end": [_unit(unit) for unit in result.units],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from genfscheck.refimpl.sync import WRITER, Mutex, RwLock, Want
 
 from .support import formatted, mounted
 
+WRITERS = ["first", "second", "third"]
 Choose = Callable[[Sequence[Ready]], Ready]
 
 
@@ -266,12 +268,10 @@ def test_which_waiting_writer_is_a_choice(tmp_path: Path) -> None:
     order: list[list[str]] = []
     for wanted in (0, 1):
         (folder := tmp_path / str(wanted)).mkdir()
-        waits_last = {"first": 0, "second": 1, "third": 2}
 
         def choose(ready: Sequence[Ready]) -> Ready:
-            at_lock = [one for one in ready if one.kind == "rw_enter"]
-            users = [one for one in at_lock if one.thread in waits_last] or list(ready)
-            return min(users, key=lambda one: waits_last.get(one.thread, 9))
+            users = [one for one in ready if one.kind == "rw_enter" and one.thread in WRITERS]
+            return min(users or ready, key=lambda one: (WRITERS.index(one.thread) if users else 0))
 
         def pick(_thread: str, label: str, _count: int, wanted: int = wanted) -> int:
             return wanted if label == "which waiting writer" else 0
@@ -286,7 +286,7 @@ def test_which_waiting_writer_is_a_choice(tmp_path: Path) -> None:
             entered.append(name)
             lock.exit("test")
 
-        bodies = {name: lambda name=name: body(name) for name in waits_last}
+        bodies = {name: functools.partial(body, name) for name in WRITERS}
         chooser.run(fs, bodies).check()
         order.append(entered)
         fs.crash()
