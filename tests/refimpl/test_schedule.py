@@ -90,7 +90,8 @@ def test_without_a_switch_one_thread_runs_after_the_other(tmp_path: Path) -> Non
 
 def test_a_thread_that_runs_on_is_not_asked_about(tmp_path: Path) -> None:
     """The same run as when the first is always chosen, with a fraction of the choices."""
-    logs, asked = [], []
+    logs: list[list[str]] = []
+    asked: list[int] = []
     for runs_on in (None, lambda _ready: True):
         (folder := tmp_path / str(len(logs))).mkdir()
         chooser = Chooser(first, runs_on=runs_on)
