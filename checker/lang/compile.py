@@ -54,6 +54,11 @@ class OneOf:
     name: str
     values: tuple[int | bool | str, ...]
 
+    def __str__(self) -> str:
+        return "any of " + ", ".join(
+            str(value).lower() if isinstance(value, bool) else str(value) for value in self.values
+        )
+
 
 Argument: TypeAlias = int | bool | str | OneOf | Sequence[int | OneOf] | Sequence[str]
 

@@ -56,6 +56,9 @@ def test_the_same_by_enumeration(command: Command, scenario: str) -> None:
     """The other engines take open arguments as choices of the setup and of threads."""
     answer = command("check", scenario, "--engine", "python")
     assert answer.status == 1 and ": B1, traces/open-1.json" in answer.out
+    shown = command("show", "traces/open-1.json")
+    assert "mover(swapped=any of false, true)" in shown.out
+    assert "BROKEN: deadlock" in shown.out
 
 
 def test_too_few_switches(command: Command, scenario: str) -> None:
