@@ -55,16 +55,16 @@ def flush_vnode(vp: Vnode, wait: bool, at: At) -> int:
             error = 0
         if wait or vp.inode_dirty:
             error = kernel.fs.update(vp, at) or error
-    elif wait:
-        if vp.inode_dirty:
-            begun = kernel.wapbl.begin(at)
-            if not begun:
+    else:
+        if not error and vp.inode_dirty:
+            error = kernel.wapbl.begin(at)
+            if not error:
                 kernel.wapbl.changed(vp)
                 kernel.wapbl.end(at)
-            error = error or begun
-        error = kernel.wapbl.flush(True, at) or error
+        if not error and wait:
+            error = kernel.wapbl.flush(False, at)
     _metadata_written(vp, at)
-    if wait:
+    if wait and (kernel.wapbl is None or not error):
         vp.interlock.enter(at)
         vp.wait_output(at)
         vp.interlock.exit(at)

@@ -100,6 +100,7 @@ class Binding:
         self._bufs, self._kvas = Numbers(), Numbers()
         self._children: dict[str, str] = {}
         self._calls: dict[str, Mapping[str, int]] = {}
+        self._queued: set[tuple[str, str]] = set()
         # The compiler has put in place what is never stored: nobody reads it any more.
         self._written = {
             access.var
@@ -282,21 +283,26 @@ class Binding:
             return self._step(event, "mutex_tryenter", [(owner, True, 0)])
         return self._step(event, "mutex_tryenter", [(owner, False, 0)], spares=[(owner, True)])
 
-    def _rw(self, event: Event, names: Sequence[str], waits: bool) -> Pattern | None:
+    def _rw(self, event: Event, waits: bool) -> Pattern | None:
         lock = self._lock(event)
         if not lock:
             return None
         kind = "writer" if event.values["mode"] == "writer" else "readers"
         queue = f"{lock}.waiting_{'writers' if kind == 'writer' else 'readers'}"
+        mine = (event.thread, lock)
         if waits:
-            return self._step(event, names, [(queue, True, 0)])
-        return self._step(event, names, [(f"{lock}.{kind}", None, 0)], spares=[(queue, True)])
+            self._queued.add(mine)
+            return self._step(event, "_rw_arrive", [(queue, True, 0)])
+        if mine in self._queued:  # it was handed over by who released it
+            self._queued.remove(mine)
+            return self._step(event, "_rw_granted", [(f"{lock}.{kind}", False, 0)])
+        return self._step(event, "_rw_arrive", [(f"{lock}.{kind}", True, 0)])
 
     def _on_rw_enter(self, event: Event) -> Pattern | None:
-        return self._rw(event, ("_rw_arrive", "_rw_granted"), False)
+        return self._rw(event, False)
 
     def _on_rw_wait(self, event: Event) -> Pattern | None:
-        return self._rw(event, ("_rw_arrive",), True)
+        return self._rw(event, True)
 
     def _on_rw_tryenter(self, event: Event) -> Pattern | None:
         lock = self._lock(event)
@@ -311,11 +317,7 @@ class Binding:
         lock = self._lock(event)
         if not lock:
             return None
-        to = [one for one in str(event.values["to"]).split(",") if one in self._threads]
-        holds = []
-        if len(to) == 1 and "to" in event.values:
-            pass
-        return self._step(event, "rw_exit", [(f"{lock}.writer", None, 0)], holds)
+        return self._step(event, "rw_exit", [(f"{lock}.writer", None, 0)])
 
     def _on_sleep(self, event: Event) -> Pattern | None:
         lock = self._lock(event)
