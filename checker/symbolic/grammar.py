@@ -9,27 +9,29 @@ time, never soundness.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import z3
 
 from ..lang import ir
 from .flow import Loop
-from .values import Value, as_bool, as_int, pool_of
+from .values import Value, as_bool, as_int
 
 if TYPE_CHECKING:
-    from .view import Atoms, Execution, Formula, State
+    from .view import Atoms, Execution, State
 
 # A condition and whether it holds; an index expression under one (none: always).
 Guard: TypeAlias = tuple[ir.Expr, bool]
 Index: TypeAlias = tuple[Guard | None, ir.Expr]
+# A text and its :data:`.view.Formula` (a lambda with defaults, which mypy cannot check).
+Proposal: TypeAlias = tuple[str, Any]
 OPERATORS = ("<", ">=", ">", "<=")
 
 
 def proposals(
     execution: Execution, loop: Loop, assigned: list[int], shared: frozenset[str],
     entered: State, before: Atoms,
-) -> Iterator[tuple[str, Formula]]:  # fmt: skip
+) -> Iterator[Proposal]:  # fmt: skip
     """The candidates of a loop: a text, and the formula in the execution's present state.
 
     ``assigned`` and ``shared``: the locals and shared variables that the loop assigns;
@@ -64,7 +66,7 @@ def proposals(
 
 def _of_locals(
     execution: Execution, loop: Loop, assigned: list[int], entered: State
-) -> Iterator[tuple[str, Formula]]:
+) -> Iterator[Proposal]:
     """About the scalars that the loop assigns."""
     names = [var.name for var in execution.thread.locals]
     tests = _tests(execution, loop)
@@ -90,7 +92,7 @@ def _of_locals(
 
 def _with_switches(
     execution: Execution, assigned: list[int], chosen: Mapping[str, z3.BoolRef]
-) -> Iterator[tuple[str, Formula]]:
+) -> Iterator[Proposal]:
     """Atoms that a truth value of the loop says something about: "has_trans", and the like."""
     locals_ = execution.thread.locals
 
@@ -121,7 +123,7 @@ def _with_switches(
 def _of_array(
     execution: Execution, array: int | str, indices: list[Index], tests: Mapping[int, ir.Expr],
     entered: State, before: Atoms, focus: Mapping[str, z3.BoolRef], changed: bool,
-) -> Iterator[tuple[str, Formula]]:  # fmt: skip
+) -> Iterator[Proposal]:  # fmt: skip
     """About where the focus stands in an array."""
     name = str(array) if isinstance(array, str) else execution.thread.locals[array].name
 
@@ -175,7 +177,7 @@ def _of_array(
 
 def _copied(
     execution: Execution, array: int | str, other: int | str, indices: list[Index]
-) -> Iterator[tuple[str, Formula]]:
+) -> Iterator[Proposal]:
     """What is in one array came from the part of another that the rounds have passed."""
     for number, (guard, index) in enumerate(indices):
         if guard is not None:
@@ -194,7 +196,7 @@ def _copied(
 
 def _of_cases(
     execution: Execution, loop: Loop, array: int | str, counter: int, atoms: list[str]
-) -> Iterator[tuple[str, Formula]]:
+) -> Iterator[Proposal]:
     """What the rounds have done so far to those slots for which a test of the loop holds."""
     for node in sorted(loop.nodes):
         match execution.thread.code[node].action:

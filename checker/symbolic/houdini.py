@@ -145,6 +145,15 @@ class Decider:
                 answers.append(Answer(each, verdict, model))
         return answers
 
+    def ends(self) -> bool:
+        """Is an end of the routine reached in the view (for a daemon: any obligation)?
+
+        If not, what was proved says nothing.
+        """
+        self._tell(len(self.execution.facts))
+        reached = self.execution.ends or [each.reach for each in self.execution.obligations]
+        return bool(self.solver.check(z3.Or(reached)) == z3.sat)
+
     def invariants(self, head: int) -> list[Candidate]:
         """What was kept at a loop."""
         return self.kept[head]

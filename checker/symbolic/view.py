@@ -24,7 +24,15 @@ from ..lang import ir
 from .flow import Flow, Loop, analyse
 from .grammar import proposals
 from .values import (
-    BITS, Value, as_bits, as_bool, as_int, harmonised, is_word, number_of, pool_of,
+    BITS,
+    Value,
+    as_bits,
+    as_bool,
+    as_int,
+    harmonised,
+    is_word,
+    number_of,
+    pool_of,
 )  # fmt: skip
 
 ME, NOBODY = 0, 1
@@ -150,6 +158,8 @@ class Execution:
         self.node = 0
         # How many facts there were when a node had been executed: later ones say nothing of it.
         self.known: dict[int, int] = {}
+        # The ends of the routine, as reached.
+        self.ends: list[z3.BoolRef] = []
         self.reach: z3.BoolRef = z3.BoolVal(True)
         self.state: State = {}
         self.entry: State = {}
@@ -160,7 +170,7 @@ class Execution:
     def new(self, name: str, sort: z3.SortRef) -> Value:
         self.counter += 1
         value = z3.Const(f"{name}!{self.counter}", sort)
-        return value  # type: ignore[no-any-return]
+        return value
 
     def fresh(self, name: str, domain: ir.Domain) -> Value:
         """Any value of a domain; integers are unbounded."""
@@ -181,7 +191,7 @@ class Execution:
                 self.facts.append(value >= 0)
         return value
 
-    def bool(self, name: str) -> z3.BoolRef:
+    def truth(self, name: str) -> z3.BoolRef:
         value = self.new(name, z3.BoolSort())
         assert isinstance(value, z3.BoolRef)
         return value
@@ -241,14 +251,14 @@ class Execution:
                 if pool_of(shared.domain) in self.rules.pools and shared.width > 1:
                     self._new_array(shared.name, shared.domain)
                 elif self.rules.set_bit(shared):
-                    self.state["S", shared.name] = self.bool(shared.name)
+                    self.state["S", shared.name] = self.truth(shared.name)
                 else:
                     self.state["S", shared.name] = self.fresh(shared.name, shared.domain)
 
     def _new_array(self, var: int | str, domain: ir.Domain) -> None:
         """An array of references in which the focus stands once or not at all."""
         if self.rules.arrays and domain.kind == "ref" and pool_of(domain) in self.rules.pools:
-            self.state["in", var] = self.bool(f"array {var} in")
+            self.state["in", var] = self.truth(f"array {var} in")
             at = self.new(f"array {var} at", z3.IntSort())
             self.facts.append(at >= 0)
             self.state["at", var] = at
@@ -264,7 +274,7 @@ class Execution:
                 known = result[key]
                 if known is not value and not known.eq(value):
                     result[key] = z3.If(condition, value, known)
-        reach = self.bool(f"reach{self.node}")
+        reach = self.truth(f"reach{self.node}")
         self.facts.append(reach == z3.Or([condition for condition, _ in parts]))
         return reach, result
 
@@ -278,7 +288,7 @@ class Execution:
                     return [(instr.next, self.reach)]
                 if z3.is_false(truth):
                     return [(other, self.reach)]
-                named = self.bool(f"branch{self.node}")
+                named = self.truth(f"branch{self.node}")
                 self.facts.append(named == truth)
                 return [(instr.next, z3.And(self.reach, named)),
                         (other, z3.And(self.reach, z3.Not(named)))]
@@ -290,7 +300,7 @@ class Execution:
             case ir.Wait() as wait:
                 self.rules.wait(self, wait, instr.sync)
                 self.assume(as_bool(self.eval(wait.guard)))
-            case ir.Check(test, name, message) as check:
+            case ir.Check() as check:
                 return self._check(check, instr)
             case ir.ListInsert(ref, _, node):
                 self.rules.listed(self, self.program.shared[ref.var].name, self.eval(node), True)
@@ -299,6 +309,7 @@ class Execution:
             case ir.End():
                 self.rules.guarantee(self)
                 self.rules.end(self)
+                self.ends.append(self.reach)
                 return []
         return [(instr.next, self.reach)]
 
@@ -333,7 +344,7 @@ class Execution:
             if var.is_array:
                 if ("in", number) in self.state:
                     self._new_array(number, var.domain)
-                    self.state["in2", number] = self.bool(f"{var.name}.in2")
+                    self.state["in2", number] = self.truth(f"{var.name}.in2")
                     self.state["at2", number] = self.new(f"{var.name}.at2", z3.IntSort())
             else:
                 self.state["L", number] = self.fresh(var.name, var.domain)
@@ -342,7 +353,7 @@ class Execution:
             if ("in", name) in self.state:
                 self._new_array(name, var2.domain)
             elif self.rules.set_bit(var2):
-                self.state["S", name] = self.bool(name)
+                self.state["S", name] = self.truth(name)
             else:
                 self.state["S", name] = self.fresh(name, var2.domain)
         if stops:
@@ -351,13 +362,13 @@ class Execution:
         head = self.node
         found: list[Candidate] = []
         here = self.state
-        inside = self.bool(f"head{head}")
+        inside = self.truth(f"head{head}")
         self.facts.append(z3.Implies(inside, reached))
         now = self.rules.atoms(self)
         chosen = proposals(self, loop, assigned, frozenset(shared), entered, before)
         for text, formula in chosen:
             self.state = here
-            active = self.bool(f"candidate{head}")
+            active = self.truth(f"candidate{head}")
             candidate = Candidate(head, text, active)
             self.facts.append(z3.Implies(z3.And(inside, active), formula(now)))
             self.state = entered
@@ -484,7 +495,7 @@ class Execution:
         same = one == two
         if self._pool(left) in self.rules.pools and self._pool(right) in self.rules.pools:
             # Two entries that are not the focus may be the same one or not.
-            same = z3.If(z3.And(one == OTHERS, two == OTHERS), self.bool("same"), same)
+            same = z3.If(z3.And(one == OTHERS, two == OTHERS), self.truth("same"), same)
         return same if op == "==" else z3.Not(same)
 
     def _unary(self, op: str, value: Value) -> Value:
@@ -545,8 +556,9 @@ class Execution:
         if amount is not None and 0 <= amount < 64:
             if op == "<<":
                 return a * (1 << amount)
-            if op == ">>" and number_of(a) is not None:
-                return z3.IntVal(number_of(a) >> amount)
+            known = number_of(a)
+            if op == ">>" and known is not None:
+                return z3.IntVal(known >> amount)
         return self.new(op, z3.IntSort())
 
     def _bits(self, op: str, one: Value, two: Value) -> Value:

@@ -105,6 +105,8 @@ def examine(
 ) -> tuple[Execution, list[Answer]]:
     """Decide every obligation of a unit."""
     execution, decider, _ = strengthened(unit, fixes, given)
+    if not decider.ends():
+        raise ValueError(f"{unit.routine}: no end is reached")
     return execution, decider.decide(execution.obligations)
 
 
@@ -276,8 +278,8 @@ def theorems() -> tuple[Theorem, ...]:
         ))  # fmt: skip
         found.append(Theorem(
             f"protocol-lock-order{suffix}",
-            "there is one order of the vnode lock, the journal's lock, g_glock, the object lock and "
-            "the lock of the page queues in which every thread takes them when it waits; so no "
+            "there is one order of the vnode lock, the journal's lock, g_glock, the object lock "
+            "and the lock of the page queues in which every thread takes them when it waits; so no "
             "circle of threads waits for these locks alone",
             variant, LOCK_SIZES, _lock_units(), switched, order=True,
         ))  # fmt: skip

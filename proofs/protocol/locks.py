@@ -83,7 +83,7 @@ class LockRules:
         state = execution.state
         for kind in ("readers", "writers"):
             waiting = state["S", f"{lock}.waiting_{kind}"]
-            given = z3.And(execution.bool("handed"), as_bool(waiting))
+            given = z3.And(execution.truth("handed"), as_bool(waiting))
             state["S", f"{lock}.waiting_{kind}"] = z3.And(as_bool(waiting), z3.Not(given))
             if kind == "readers":
                 state["S", f"{lock}.readers"] = z3.Or(as_bool(state["S", f"{lock}.readers"]), given)
@@ -258,3 +258,4 @@ def _called(rules: LockRules, execution: Execution) -> None:
     else:
         execution.assume(z3.Or(z3.Not(journal), (flags & JOURNALLOCKED) != 0,
                                (flags & CLEANIT) == 0))
+        execution.assume(z3.Not(z3.And(held, (flags & CLEANIT) != 0)))

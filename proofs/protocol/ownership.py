@@ -170,10 +170,10 @@ def claims() -> Iterator[tuple[str, str, tuple[tuple[str, tuple[str, ...]], ...]
     yield (
         "protocol-ownership",
         "the routines that find, return, map and give back pages (uvn_findpages, uvm_page_unbusy, "
-        "genfs_rel_pages, the PGO_LOCKED part and the end of getpages, what maps pages), run by any "
-        "thread among others that keep to the same rules: a page is BUSY exactly while one thread "
-        "or one buffer owns it, whenever the object lock is free; nobody takes BUSY on an owned "
-        "page, un-busies or frees another's, or changes its BUSY, FAKE, CLEAN or RDONLY",
+        "genfs_rel_pages, the PGO_LOCKED part and the end of getpages, what maps pages), run by "
+        "any thread among others that keep to the same rules: a page is BUSY exactly while one "
+        "thread or one buffer owns it, whenever the object lock is free; nobody takes BUSY on an "
+        "owned page, un-busies or frees another's, or changes its BUSY, FAKE, CLEAN or RDONLY",
         tuple((routine, ()) for routine in ENTER),
         False,
     )

@@ -73,7 +73,7 @@ class PageRules:
         if name == "bufs.live":
             # The buffer that the thread gets while it has none is called the focus.
             taken = as_bool(execution.shared("bufs.live"))
-            return z3.Or(z3.Not(taken), execution.bool("taken"))
+            return z3.Or(z3.Not(taken), execution.truth("taken"))
         return None
 
     # -------------------------------------------------------------------- predicates
@@ -118,7 +118,7 @@ class PageRules:
         owner = execution.new("pages.owner", z3.IntSort())
         io = execution.new("pages.io", z3.IntSort())
         flags = execution.new("pages.flags", z3.BitVecSort(BITS))
-        live = execution.bool("pages.live")
+        live = execution.truth("pages.live")
         old = state["S", "pages.flags"]
         execution.facts.append(z3.And(
             owner >= NOBODY, io >= 0, io <= NULL_BUF, z3.Or(owner == NOBODY, io == NULL_BUF),

@@ -7,7 +7,16 @@ calls in ``model/actors/calls.py``, and what is as at entry when they end).
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    check, choose, choose_bool, fixed, int32, me, mutex_exit, mutex_owned, routine, rw_read_held,
+    check,
+    choose,
+    choose_bool,
+    fixed,
+    int32,
+    me,
+    mutex_exit,
+    mutex_owned,
+    routine,
+    rw_read_held,
     rw_write_held,
 )  # fmt: skip
 from ...model.kernel.state import PageArray, Vnode, perthread, uvm
@@ -76,5 +85,6 @@ def call_putpages(
         or not (flags & PGO.CLEANIT),
         "opens a journal transaction inside another",
     )
+    check("lock-discipline", not (locked and flags & PGO.CLEANIT), "cleans with g_glock held")
     mutex_exit(vp.interlock)
     return choose(64, "result")
