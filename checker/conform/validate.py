@@ -123,7 +123,8 @@ class Validator:
         failed: set[tuple[int, bytes]] = set()
         path: deque[tuple[int, bytes, Iterator[_Way], tuple[Broken, ...]]] = deque()
         broken: list[Broken] = []  # of events that the search cannot come back over any more
-        index, state, marks = self._skip(patterns, 0), initial, ()
+        index, state = self._skip(patterns, 0), initial
+        marks: tuple[Broken, ...]
         if index == total:
             result.consumed, result.final = total, initial
             return result

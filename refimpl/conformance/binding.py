@@ -268,11 +268,11 @@ class Binding:
 
     def _on_mutex_enter(self, event: Event) -> Pattern | None:
         lock = self._lock(event)
-        return lock and self._step(event, "mutex_enter", [(f"{lock}.owner", True, 0)])
+        return self._step(event, "mutex_enter", [(f"{lock}.owner", True, 0)]) if lock else None
 
     def _on_mutex_exit(self, event: Event) -> Pattern | None:
         lock = self._lock(event)
-        return lock and self._step(event, "mutex_exit", [(f"{lock}.owner", True, 0)])
+        return self._step(event, "mutex_exit", [(f"{lock}.owner", True, 0)]) if lock else None
 
     def _on_mutex_tryenter(self, event: Event) -> Pattern | None:
         lock = self._lock(event)
@@ -506,9 +506,8 @@ class Binding:
         assert isinstance(blkno, int)
         if event.values.get("refused"):
             self._done(name)
-            return self._step(
-                event, "_refuse", [("faults.write_nomem", True, 0), ("bufs.b_iodone", False, number)]
-            )
+            touches = [("faults.write_nomem", True, 0), ("bufs.b_iodone", False, number)]
+            return self._step(event, "_refuse", touches)
         return self._step(
             event,
             "_submit",

@@ -294,7 +294,8 @@ BROKEN: Final[dict[str, Broken]] = {
         "the last sector of a write is zero", ("fsync-and-read-fault",), _short_write
     ),
     "modified-stays": Broken(
-        "the modified bit is not cleared", ("stale-modified", "deactivate-and-fault"), _no_clear_modify
+        "the modified bit is not cleared", ("stale-modified", "deactivate-and-fault"),
+        _no_clear_modify,
     ),
     "modified-unset": Broken(
         "a store does not set the modified bit", ("fsync-and-read-fault",), _dirty_is_clean

@@ -12,6 +12,7 @@ from ...checker.conform.subject import Load, Validated
 from ...checker.conform.validate import Outcome
 from ...checker.lang.source import Source
 from ...checker.trace.errors import DataError
+from ..hook import Event
 from .binding import HIDDEN_EVENTS, HIDDEN_LOCKS, BindingError
 from .labels import hidden as hidden_steps
 from .reference import replay as replay
@@ -67,7 +68,7 @@ def validate(log: LogFile, path: Path) -> Validated:
 
 def _validated(bench: Bench, log: LogFile) -> Validated:
     run = Run(
-        list(log.events),
+        [Event(one.number, one.thread, one.kind, one.at, one.values) for one in log.events],
         log.finished,
         tuple(log.world["first_pages"]),
         int(log.world["sector_of_data"]),
@@ -109,7 +110,7 @@ def log_of(bench: Bench, run: Run, seed: int, geometry: str = "") -> LogFile:
 def stress(load: Load) -> Iterator[Validated]:
     """Runs every geometry for its part of the time, each run with a seed of its own."""
     fixes = known_fixes() if load.variant == "hardened" else frozenset()
-    for number, name in enumerate(load.geometries):
+    for name in load.geometries:
         text = GEOMETRIES[name].scenario(load.threads)
         bench = _bench(text, load.variant, fixes)
         left = load.seconds / len(load.geometries)

@@ -23,7 +23,16 @@ from ...model.actors.write import write
 from ...model.kernel.state import Vnode
 from ...model.kernel.trans import WAPBL_BEGIN, WAPBL_END, fstrans_done, fstrans_start
 from ...model.kernel.types import (
-    FILE_PAGES, FILE_UNITS, MAX_STORES, PAGE_SHIFT, PGO, WAPBL, Lock, Prot, errno, off_t,
+    FILE_PAGES,
+    FILE_UNITS,
+    MAX_STORES,
+    PAGE_SHIFT,
+    PGO,
+    WAPBL,
+    Lock,
+    Prot,
+    errno,
+    off_t,
 )  # fmt: skip
 
 

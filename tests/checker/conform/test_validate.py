@@ -83,11 +83,12 @@ def test_what_did_not_happen_is_not_accepted() -> None:
     for place, event in enumerate(log):
         if event.optional:
             continue
+        start = event.holds[0][0]
         for wrong in (
             [*log[:place], *log[place + 1 :]],
             [*log[: place + 1], event, *log[place + 1 :]],
             [*log[:place], replace(event, threads=(1 - event.threads[0],)), *log[place + 1 :]],
-            [*log[:place], replace(event, holds=((event.holds[0][0], b"\x09"),)), *log[place + 1 :]],
+            [*log[:place], replace(event, holds=((start, b"\x09"),)), *log[place + 1 :]],
         ):
             wrong += [Pattern((thread,), ends=True) for thread in range(2)]
             outcome = tested.validate(wrong)
@@ -105,7 +106,8 @@ def test_a_lost_update_needs_the_early_load() -> None:
 
     def stored(thread: int, value: int) -> Pattern:
         raw = (value - slot.low).to_bytes(slot.width, "little")
-        return Pattern((thread,), frozenset({"store n"}), ((1, True, 0),), holds=((slot.offset, raw),))
+        holds = ((slot.offset, raw),)
+        return Pattern((thread,), frozenset({"store n"}), ((1, True, 0),), holds=holds)
 
     def loaded(thread: int, value: int) -> Pattern:
         raw = (value - slot.low).to_bytes(slot.width, "little")
