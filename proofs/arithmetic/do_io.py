@@ -156,6 +156,7 @@ def finished(view: View) -> z3.BoolRef:
 FRAME = Frame(
     invariants={1333: lambda v: z3.And(*loop(v))},
     cuts={1346: lambda v: z3.And(*piece(v))},
+    lemmas=STEPS.at_piece(1346),
     claims=(Claim("length", 1305, length),),
     tracked=WATCH | BUFFERS,
     reads={name: within_files for name in SIZES_READ},

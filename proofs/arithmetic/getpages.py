@@ -36,6 +36,7 @@ from .page_steps import (
     at_count,
     at_hole,
     at_piece,
+    at_window,
     hole_pages,
     marked,
     new,
@@ -438,8 +439,9 @@ def _frame(bytes_too: bool) -> Frame:
         ),
         lemmas=(
             *READ.at_run(501), *READ.at_size(503), *at_count(509), *READ.at_piece(519),
-            *at_piece(519), *READ.at_transfer(562), *at_hole(529),
-        ) if bytes_too else (),
+            *at_window(519),
+            *((*at_piece(519), *READ.at_transfer(562), *at_hole(529)) if bytes_too else ()),
+        ),
         given={402: lambda v: z3.And(*watched(v))},
         # KASSERT(464) is about any page: take the watched byte to be the one at ``offset``.
         hints={464: lambda v: v["watch.position"] == so_far(v)},

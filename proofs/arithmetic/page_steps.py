@@ -283,6 +283,30 @@ def at_count(line: int) -> tuple[Lemma, ...]:
     ])  # fmt: skip
 
 
+def _left(view: View) -> z3.BoolRef:
+    """What is left holds the piece; what is left and what is done are in the window."""
+    size, left = view["_read_loop.iobytes"], view["_read_loop.bytes_"]
+    window = view["watch.window"]
+    return z3.And(
+        small(so_far(view)), small(left), small(window), ONE <= size, size <= left,
+        so_far(view) + left <= window,
+    )  # fmt: skip
+
+
+def _inside_window(view: View) -> z3.BoolRef:
+    """Unsigned, as the contracts ask."""
+    size, window = view["_read_loop.iobytes"], view["watch.window"]
+    return z3.And(z3.ULE(size, window), z3.ULE(so_far(view), window - size))
+
+
+def at_window(line: int) -> tuple[Lemma, ...]:
+    """519: the piece is inside the window."""
+    return placed(line, [
+        stated("left", _left),
+        derived("inside-window", _inside_window, "left", opaque=[so_far]),
+    ])  # fmt: skip
+
+
 def at_piece(line: int) -> tuple[Lemma, ...]:
     """519: the pages of a piece are new, and those that it ends in the middle of."""
     return placed(line, [
