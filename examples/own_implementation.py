@@ -109,6 +109,7 @@ class Mounted:
     features = frozenset({CRASH, REMOVE})
     faults: Mapping[str, frozenset[int]] = {"write": frozenset({errno.EIO})}
     write_faults = frozenset({"write"})
+    background_writes = False
     stale_unit = 0  # a crash shows bytes as they were at some time since the last fsync
 
     def __init__(self, careless: bool = False) -> None:

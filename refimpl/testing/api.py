@@ -80,6 +80,9 @@ class Implementation(Protocol):
     for each with which errnos operations may then fail (an empty set: it must stay unseen).
     ``write_faults`` are those after which written bytes may fall back to what they were.
 
+    With ``background_writes`` something may write whenever it likes, as for want of memory:
+    then an fsync need not hear of a write that failed before it came.
+
     ``stale_unit`` is 0 if a crash shows every byte as it was at some time since the last
     fsync.  Otherwise bytes written since, and zeros in an aligned unit of that many bytes
     with one that was written, may show anything, as in a file system that writes a block
@@ -89,6 +92,7 @@ class Implementation(Protocol):
     features: frozenset[str]
     faults: Mapping[str, frozenset[int]]
     write_faults: frozenset[str]
+    background_writes: bool
     stale_unit: int
 
     def open(self, name: str, *, create: bool = False, direct: bool = False) -> Handle:

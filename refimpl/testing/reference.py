@@ -21,6 +21,7 @@ from ..image import format_image
 from ..mount import FileSystem, mount
 from .api import ADVICE, CRASH, CRASH_AT, DIRECT, MMAP, REMOVE, Broken, Implementation, PowerLost
 from .machine import PageCacheMachine
+from .trial import LIMIT
 
 
 @contextmanager
@@ -146,6 +147,9 @@ class Reference:
         self._fired = 0
         self.mounted: FileSystem = self._mount()
         self.stale_unit = max(block_size, self.mounted.kernel.page_size)
+        chosen_config = self.mounted.kernel.config
+        memory = chosen_config.memory_pages * chosen_config.page_size
+        self.background_writes = bool(chosen_config.syncer_period) or memory < 4 * LIMIT
 
     def _mount(self) -> FileSystem:
         return mount(self.image, self._config, **self._knobs)
