@@ -221,7 +221,7 @@ def _putpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
             f"the bytes of a cluster ({line}) are computed without overflow",
             Unit(f"{short}{suffix}", routine, variant, putpages.WRITE_FRAME, (cluster_size,),
                  switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT),
-            lambda each, line=line: _doubt(each, line, line),
+            functools.partial(_doubt, first=line, last=line),
             ALL_SIZES, ("npages", "PAGE_SHIFT"),
         )  # fmt: skip
     limits = Assumption("entry", "the assertions 788 and 789, and the types", putpages.entry_range)

@@ -156,8 +156,8 @@ def _negative(solver: z3.Solver, best: z3.ModelRef, value: z3.BitVecRef) -> bool
     answer = solver.check()
     solver.pop()
     if answer == z3.unknown:
-        return _number(best, value) >> (value.size() - 1) == 1
-    return str(answer) == "unsat"
+        return bool(_number(best, value) >> (value.size() - 1))
+    return bool(answer == z3.unsat)
 
 
 def _within(solver: z3.Solver, value: z3.BitVecRef, limit: int) -> z3.ModelRef | None:

@@ -250,7 +250,7 @@ def on_disk(view: View) -> list[z3.BoolRef]:
     return [
         total == pages(view, view["_getpages.npages"]), small(total), small(below),
         below == z3.If(eof < start, ZERO, z3.If(eof - start < total, eof - start, total)),
-        view["watch.window"] == total,
+        view["watch.window"] == total, below <= total,
     ]
 
 

@@ -284,13 +284,17 @@ def at_count(line: int) -> tuple[Lemma, ...]:
 
 
 def _left(view: View) -> z3.BoolRef:
-    """What is left holds the piece; what is left and what is done are in the window."""
-    size, left = view["_read_loop.iobytes"], view["_read_loop.bytes_"]
-    window = view["watch.window"]
+    """What is left and what is done are in the window."""
+    left, window = view["_read_loop.bytes_"], view["watch.window"]
     return z3.And(
-        small(so_far(view)), small(left), small(window), ONE <= size, size <= left,
-        so_far(view) + left <= window,
-    )  # fmt: skip
+        small(so_far(view)), small(left), small(window), so_far(view) + left <= window
+    )
+
+
+def _sized(view: View) -> z3.BoolRef:
+    """What is left holds the piece."""
+    size = view["_read_loop.iobytes"]
+    return z3.And(ONE <= size, size <= view["_read_loop.bytes_"])
 
 
 def _inside_window(view: View) -> z3.BoolRef:
@@ -302,8 +306,8 @@ def _inside_window(view: View) -> z3.BoolRef:
 def at_window(line: int) -> tuple[Lemma, ...]:
     """519: the piece is inside the window."""
     return placed(line, [
-        stated("left", _left),
-        derived("inside-window", _inside_window, "left", opaque=[so_far]),
+        stated("left", _left), stated("sized", _sized),
+        derived("inside-window", _inside_window, "left", "sized", opaque=[so_far]),
     ])  # fmt: skip
 
 
