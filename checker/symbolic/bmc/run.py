@@ -103,7 +103,8 @@ def _search(
         ]  # fmt: skip
         unsure: Callable[[Evidence], bool] | None = None if reduction is None else reduction.unsure
         search = result.search = Search(
-            program, values, machines, beginning.states, bounds, unsure, progress
+            program, values, machines, beginning.states, bounds, unsure, progress,
+            result.restarts,
         )
         search.narrow()
         if not search.initial:

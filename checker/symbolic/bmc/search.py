@@ -47,11 +47,11 @@ class Search:
         self, program: ir.Program, values: Values, machines: Sequence[Machine],
         initial: Sequence[tuple[tuple[Value, ...], Guard]], bounds: Bounds,
         unsure: Callable[[Search], bool] | None = None,
-        progress: Callable[[Search], None] | None = None,
+        progress: Callable[[Search], None] | None = None, restarts: int = 0,
     ) -> None:
         self.program, self.values, self.machines = program, values, machines
         self.guards, self.bounds = values.guards, bounds
-        self.unsure, self.progress = unsure, progress
+        self.unsure, self.progress, self.restarts = unsure, progress, restarts
         self.entries: dict[tuple[object, ...], Entry] = {}
         self.candidates: dict[tuple[object, ...], Candidate] = {}
         self.witnesses: dict[int, Candidate] = {}
@@ -404,7 +404,9 @@ class Search:
     # ---------------------------------------------------- evidence about the reduction
 
     def news(self) -> tuple[int, ...]:
+        """Something that changes whenever there is new evidence."""
         return (
+            self.restarts,
             len(self.wrong),
             *(len(machine.seen.covered | machine.seen.tried) for machine in self.machines),
             *(len(machine.seen.strays) for machine in self.machines),

@@ -66,7 +66,8 @@ def test_random_programs(seed: int) -> None:
 
 
 @pytest.mark.parametrize("joining", [False, True])
-@pytest.mark.parametrize("seed", range(8))
+# Two seeds that once showed evidence of a second search that looked like the first one's.
+@pytest.mark.parametrize("seed", [4023, 4166, *range(6)])
 def test_random_programs_with_inputs(seed: int, joining: bool) -> None:
     made = chooses(random_program(1000 + seed), OPEN)
     compare(made, "fine", joining)
