@@ -291,6 +291,15 @@ def _left(view: View) -> z3.BoolRef:
     )
 
 
+def _progress(view: View) -> z3.BoolRef:
+    offset, start = view["_read_loop.offset"], view["_getpages.startoffset"]
+    below, left, window = view["_io.bytes_"], view["_read_loop.bytes_"], view["watch.window"]
+    return z3.And(
+        offset == start + below - left, small(left), small(below), small(window),
+        left <= below, below <= window,
+    )  # fmt: skip
+
+
 def _sized(view: View) -> z3.BoolRef:
     """What is left holds the piece."""
     size = view["_read_loop.iobytes"]
@@ -306,7 +315,8 @@ def _inside_window(view: View) -> z3.BoolRef:
 def at_window(line: int) -> tuple[Lemma, ...]:
     """519: the piece is inside the window."""
     return placed(line, [
-        stated("left", _left), stated("sized", _sized),
+        stated("progress", _progress), derived("left", _left, "progress"),
+        stated("sized", _sized),
         derived("inside-window", _inside_window, "left", "sized", opaque=[so_far]),
     ])  # fmt: skip
 
