@@ -46,7 +46,8 @@ def proposals(
             yield f"{name} only if before", lambda now, name=name, was=was: z3.Implies(
                 now[name][0], was)
             yield name, lambda now, name=name: now[name][0]
-    yield from _of_locals(execution, loop, assigned, entered)
+    if execution.rules.arrays:
+        yield from _of_locals(execution, loop, assigned, entered)
     yield from _with_switches(execution, assigned, chosen)
     focus = {name: was for name, was in chosen.items() if execution.rules.about_focus(name)}
     arrays = _arrays(execution, loop)
@@ -115,6 +116,9 @@ def _with_switches(
                 both = f"{name} and {locals_[other].name}"
                 yield f"{atom} if {both}", lambda now, var=var, other=other, atom=atom: z3.Implies(
                     z3.And(true(var), true(other)), now[atom][0])
+                yield f"not {atom} before if {both}", (
+                    lambda now, var=var, other=other, was=was: z3.Implies(
+                        z3.And(true(var), true(other)), z3.Not(was)))
                 yield f"{atom} as before unless {both}", (
                     lambda now, var=var, other=other, atom=atom, was=was: z3.Or(
                         z3.And(true(var), true(other)), now[atom][0] == was))

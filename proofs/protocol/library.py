@@ -255,7 +255,7 @@ def _word_units() -> tuple[Unit, ...]:
     base = (("METADATA", 1), ("NBUFS", 2), ("NPAGES", 2), ("PAGEDAEMON", 1), ("WAPBL", 1))
     return (
         *(Unit(name, "words", base) for name in CALLS),
-        *(Unit(name, "words", base, CALLS) for name in ACTORS),
+        *(Unit(name, "words", base, CALLS) for name in ACTORS if name != "journal_flusher"),
     )
 
 

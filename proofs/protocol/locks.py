@@ -254,7 +254,7 @@ def _called(rules: LockRules, execution: Execution) -> None:
             execution.assume(z3.Not(held))
         execution.assume(z3.Not(z3.And(held, (flags & LOCKED) != 0)))
         allocates = z3.And(as_bool(state["L", number["write"]]), (flags & NOBLOCKALLOC) == 0)
-        execution.assume(z3.Not(z3.And(journal, allocates)))
+        execution.assume(z3.Not(z3.And(z3.Or(journal, held), allocates)))
     else:
         execution.assume(z3.Or(z3.Not(journal), (flags & JOURNALLOCKED) != 0,
                                (flags & CLEANIT) == 0))

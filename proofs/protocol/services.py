@@ -59,8 +59,8 @@ def call_getpages(
     check("lock-discipline", not (held and flags & PGO.LOCKED), "LOCKED with the file's glock")
     check(
         "lock-discipline",
-        not perthread[me()].in_wapbl or not write or bool(flags & PGO.NOBLOCKALLOC),
-        "allocates blocks inside a journal transaction",
+        not (held or perthread[me()].in_wapbl) or not write or bool(flags & PGO.NOBLOCKALLOC),
+        "allocates blocks with g_glock held, or inside a journal transaction",
     )
     if not (flags & PGO.LOCKED):
         mutex_exit(vp.interlock)
