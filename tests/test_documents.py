@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_architecture_is_short_and_names_paths_that_exist() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
-    assert len(text.splitlines()) <= 100
+    assert len(text.splitlines()) <= 120
     named = re.findall(r"`([\w./-]+(?:/|\.py|\.md|\.toml|run))`", text)
     assert len(named) > 20
     missing = [name for name in named if "/" in name and not (ROOT / name).exists()]
