@@ -163,7 +163,7 @@ def conform(subject: Subject, log: Path | None, hidden: bool, report: Path | Non
               help="Only this one; may be repeated.")
 @click.option("--list", "listed", is_flag=True, help="Print the geometries instead.")
 @click.option("--save", type=click.Path(path_type=Path, file_okay=False), metavar="DIRECTORY",
-              help="Keep the logs that depart there.")
+              help="Keep there the logs that depart, or break a property.")
 @click.option("--json", "report", type=click.Path(path_type=Path), metavar="FILE",
               help="Write the results for a machine.")
 @click.pass_obj
@@ -204,7 +204,7 @@ def stress(
         records.append(_record(one))
         where = one.log.world.get("geometry", "")
         click.echo(f"{where} seed {one.log.seed}: " + "\n".join(_told(one)))
-        if save is not None and (one.error or not conforms(one.outcome)):
+        if save is not None and (one.error or one.outcome.broken or not conforms(one.outcome)):
             _keep(one, save)
     click.echo(tally.summary())
     _write(report, tally, records)
