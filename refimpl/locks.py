@@ -146,8 +146,9 @@ class RwLock:
                 return
             (self.wait_writers if mode == WRITER else self.wait_readers).append(lwp)
             machine.noted("rw_wait", at, lock=self.name, mode=mode)
-        while self.held() != mode:
-            machine.park(lwp, lambda: f"waits as {mode} for {self.describe()} at {at}")
+        # Whoever hands the lock over wakes us, perhaps before we sleep: that must be used up here.
+        machine.park(lwp, lambda: f"waits as {mode} for {self.describe()} at {at}")
+        machine.kassert(self.held() == mode, at, f"woken without {self.name}")
         machine.turn("rw_enter", at, self)
         machine.noted("rw_enter", at, lock=self.name, mode=mode)
 

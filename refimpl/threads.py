@@ -310,6 +310,7 @@ class Machine:
                 sleepers = self._sleepers.get(chan, [])
                 if lwp in sleepers:  # it was not a wakeup that ended the sleep
                     sleepers.remove(lwp)
+                lwp.gate.acquire(False)  # a wakeup came, but later than the end of the time
 
     def yield_cpu(self) -> None:
         """Gives the processor to others for a moment."""
