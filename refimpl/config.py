@@ -31,6 +31,7 @@ class Fixes:
     debug_skips_markers: bool = False  # F16
     grow_fills_new_page: bool = False  # F17
     short_is_error: bool = False  # F18
+    error_frees_fake_only: bool = False  # F19
 
     @classmethod
     def of(cls, variant: str) -> Fixes:

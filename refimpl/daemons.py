@@ -91,7 +91,8 @@ def _finish_page(kernel: Kernel, bp: Buf, page: Page) -> int:
     flags = page.flags
     done = 0
     if bp.error and bp.is_read:
-        flags.on(PG_RELEASED, "aiodone")
+        if not kernel.fixes.error_frees_fake_only or flags.get("aiodone") & PG_FAKE:
+            flags.on(PG_RELEASED, "aiodone")
         return 0
     if bp.error == errno.ENOMEM:
         if flags.get("aiodone") & PG_PAGEOUT:

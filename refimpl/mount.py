@@ -18,7 +18,6 @@ from .faults import Faults
 from .file import File
 from .image import NAME_MAX, open_image
 from .kernel import Kernel
-from .sync import WRITER
 from .trans import NORMAL, SUSPENDED, SUSPENDING
 from .vnode import Vnode
 
@@ -194,9 +193,8 @@ class FileSystem:
         fstrans.setstate(SUSPENDING, "suspend")
         try:
             for vp in self._vnodes():
-                vp.v_lock.enter(WRITER, "suspend")
+                # Without the vnode lock: its holder may wait for the suspension to end.
                 error = flush.flush_vnode(vp, wait=True, at="suspend")
-                vp.v_lock.exit("suspend")
                 self.raise_errno(error, self.path)
             fstrans.setstate(SUSPENDED, "suspend")
             if self.kernel.wapbl is not None:

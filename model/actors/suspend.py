@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ...checker.lang.prelude import RW, actor, me, routine, rw_enter, rw_exit
+from ...checker.lang.prelude import actor, me, routine
 from ..kernel.state import Vnode, perthread
 from ..kernel.trans import fstrans_done, fstrans_setstate, wapbl_flush
 from ..kernel.types import WAPBL, FsTrans, Lock
@@ -21,9 +21,8 @@ def suspend(vp: Vnode) -> None:
     """Stop new work, write everything, stop the writers too, and resume."""
     _enter_exclusively()
     fstrans_setstate(FsTrans.SUSPENDING)
-    rw_enter(vp.v_lock, RW.WRITER)
+    # The file system does without the vnode lock here: its holder may be waiting to get in.
     fsync_vnode(vp, True, 1, -1)
-    rw_exit(vp.v_lock)
     fstrans_setstate(FsTrans.SUSPENDED)
     if WAPBL:
         wapbl_flush(True)

@@ -6,7 +6,7 @@ from ...checker.lang.prelude import (
     RW, actor, int32, mutex_enter, panic, routine, rw_enter, rw_exit,
 )  # fmt: skip
 from ..genfs.constants import round_page
-from ..kernel.data import begin_truncate, end_truncate
+from ..kernel.data import begin_extend, begin_truncate, end_truncate
 from ..kernel.fs import (
     WAPBL_BEGIN, WAPBL_END, blkroundup, free_blocks_from, fstrans_done, fstrans_start,
 )  # fmt: skip
@@ -81,7 +81,7 @@ def shrink(vp: Vnode, length: off_t, window: int32, depth: int32) -> errno:
 def _grow(vp: Vnode, length: off_t, depth: int32) -> None:
     """Make the file ``length`` units long, with a block under the last of them."""
     old: off_t = vp.i_size
-    begin_truncate(vp, old)
+    begin_extend(vp, old)
     error: errno = fill_growth(vp, length - 1, depth)
     if error == 0:
         uvm_vnp_setwritesize(vp, length)

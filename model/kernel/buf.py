@@ -392,7 +392,11 @@ def uvm_aio_aiodone(bp: Buf) -> None:
     for i in range(npages):
         pg: PageOrDontcare = pgs[i]
         if error != 0 and not write:
-            pg.flags |= PG.RELEASED
+            # Among them may be pages that were valid before, and were only held meanwhile.
+            if not fixed("error-frees-fake-only"):
+                pg.flags |= PG.RELEASED
+            elif pg.flags & PG.FAKE:
+                pg.flags |= PG.RELEASED
             continue
         if error == ENOMEM:
             if pg.flags & PG.PAGEOUT:

@@ -116,14 +116,31 @@ def end_write(vp: Vnode, done: off_t) -> None:
 
 
 @atomic
+def _begin_change(vp: Vnode, length: off_t) -> None:
+    """Whatever is at or past ``length`` is in flux."""
+    for u in range(FILE_UNITS):
+        if u >= length:
+            _add(vp, u, ANYTHING)
+    vp.unfinished_low = length
+    vp.unfinished_high = OFF_MAX
+
+
+@atomic
 def begin_truncate(vp: Vnode, length: off_t) -> None:
     """Everything from ``length`` on is to be zero, whenever the file grows again."""
     for u in range(FILE_UNITS):
         if u >= length:
             vp.legal[u] = token_bit(ZERO)
-            _add(vp, u, ANYTHING)
-    vp.unfinished_low = length
-    vp.unfinished_high = OFF_MAX
+    _begin_change(vp, length)
+
+
+@atomic
+def begin_extend(vp: Vnode, length: off_t) -> None:
+    """The file grows from ``length`` on.
+
+    There is zero, or what was stored through a mapping behind the end, in the last page.
+    """
+    _begin_change(vp, length)
 
 
 @atomic
