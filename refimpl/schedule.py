@@ -265,7 +265,7 @@ class Chooser(Log):
         while True:
             with machine.guard:
                 own = [lwp for lwp in machine.lwps if lwp.kernel]
-                if all(lwp.waits is not None and lwp.gate.locked() for lwp in own):
+                if all(machine.waits(lwp) for lwp in own):
                     self._take_over(machine, own, list(bodies))
                     return
             if time.monotonic() > deadline:

@@ -29,6 +29,7 @@ class Lwp:
         "name",
         "kernel",
         "gate",
+        "woken",
         "waits",
         "napping",
         "resting",
@@ -43,8 +44,9 @@ class Lwp:
     def __init__(self, name: str, kernel: bool = False) -> None:
         self.name = name
         self.kernel = kernel  # started by the machine, not a user's
-        self.gate = threading.Lock()  # held unless somebody made the thread runnable
+        self.gate = threading.Lock()  # held unless ``woken`` has not been noticed
         self.gate.acquire()
+        self.woken = False  # somebody made the thread runnable; changed under the guard
         self.waits: str | None = None
         self.napping: float | None = None  # the wait ends by itself after so many seconds
         self.resting = False  # the wait does not mean that something is stuck
@@ -229,16 +231,27 @@ class Machine:
         self.check()
 
     def _over(self, lwp: Lwp) -> None:
+        self._awake(lwp)
         self._waiting.pop(lwp, None)
         lwp.waits = lwp.napping = None
         lwp.resting = False
 
     def unpark(self, lwp: Lwp) -> None:
         """Makes ``lwp`` runnable; the guard is held."""
-        if lwp.gate.locked():
+        if not lwp.woken:
             if self.hook is not None:
                 self.hook.unparked(lwp)
+            lwp.woken = True
             lwp.gate.release()
+
+    def _awake(self, lwp: Lwp) -> None:
+        """Uses up what `unpark` did: it must not end another wait.  The guard is held."""
+        lwp.gate.acquire(False)
+        lwp.woken = False
+
+    def waits(self, lwp: Lwp) -> bool:
+        """Whether ``lwp`` waits and nobody has woken it; the guard is held."""
+        return lwp.waits is not None and not lwp.woken
 
     def report(self) -> str:
         """Who waits for what, one line for each waiting thread."""
@@ -310,7 +323,7 @@ class Machine:
                 sleepers = self._sleepers.get(chan, [])
                 if lwp in sleepers:  # it was not a wakeup that ended the sleep
                     sleepers.remove(lwp)
-                lwp.gate.acquire(False)  # a wakeup came, but later than the end of the time
+                self._awake(lwp)  # a wakeup may have come later than the end of the time
 
     def yield_cpu(self) -> None:
         """Gives the processor to others for a moment."""

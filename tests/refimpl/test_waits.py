@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from types import TracebackType
 
+from genfscheck.refimpl.errors import Crashed
 from genfscheck.refimpl.locks import READER, WRITER, Mutex, RwLock
+from genfscheck.refimpl.schedule import Chooser
 from genfscheck.refimpl.threads import Lwp, Machine
 
 
@@ -76,7 +79,7 @@ def test_a_wakeup_that_comes_as_the_time_ends() -> None:
         lwp, chan = machine.curlwp(), object()
         Interrupted(machine, lwp, nth, lambda: machine.wakeup(chan, "test"))
         machine.nap(chan, lambda: False, 0.001, "test")
-        assert lwp.gate.locked(), nth  # else the next sleep would not be one
+        assert not lwp.woken and lwp.gate.locked(), nth  # else the next sleep would not be one
 
 
 def test_a_lock_that_is_handed_over_before_the_thread_sleeps() -> None:
@@ -100,7 +103,7 @@ def test_a_lock_that_is_handed_over_before_the_thread_sleeps() -> None:
 
     Interrupted(machine, lwp, 1, hand_over, after=True)
     lock.enter(READER, "test")
-    assert lock.held() == READER and lwp.gate.locked()
+    assert lock.held() == READER and not lwp.woken
 
 
 def test_nobody_is_forgotten_after_such_a_wakeup() -> None:
@@ -137,3 +140,46 @@ def test_nobody_is_forgotten_after_such_a_wakeup() -> None:
         thread.join(5.0)
     assert machine.dead is None, machine.dead
     assert mutex.ready()
+
+
+class Kernel:
+    """What a `Chooser` needs of a mounted file system."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.machine = machine
+
+    @property
+    def kernel(self) -> Kernel:
+        return self
+
+
+def test_a_chooser_comes_when_a_thread_has_just_been_woken() -> None:
+    """The thread must be seen to run, else it would never take the step it was woken for."""
+    machine = Machine()
+    queue: list[int] = []
+    chan, done = object(), object()
+    finished: list[int] = []
+
+    def work() -> None:
+        while True:
+            finished.append(machine.rest(chan, lambda: queue.pop() if queue else None, "work"))
+            machine.wakeup(done, "work")
+
+    machine.curlwp()
+    machine.spawn("worker", work)
+    (worker,) = (lwp for lwp in machine.lwps if lwp.kernel)
+    until(lambda: chan in machine._sleepers and worker.waits is not None)
+    Interrupted(machine, worker, 1, lambda: time.sleep(0.05))
+    queue.append(7)
+    machine.wakeup(chan, "test")
+
+    def body() -> None:
+        mutex = Mutex(machine, "mutex")
+        while not finished:
+            mutex.enter("test")
+            machine.sleep(done, mutex, "test")
+
+    outcome = Chooser(lambda ready: ready[0]).run(Kernel(machine), {"body": body})  # type: ignore[arg-type]
+    assert outcome.dead is None and finished == [7]
+    machine.die(Crashed("over"))
+    machine.join(5.0)
