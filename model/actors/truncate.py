@@ -73,7 +73,7 @@ def shrink(vp: Vnode, length: off_t, window: int32, depth: int32) -> errno:
         error = _zero_tail(vp, length, old, window, depth)
     if error == 0:
         _cut(vp, length, old, depth)
-    end_truncate(vp)
+    end_truncate(vp, error == 0)
     return error
 
 
@@ -91,7 +91,7 @@ def _grow(vp: Vnode, length: off_t, depth: int32) -> None:
         _cut(vp, old, vp.i_size, depth)
     else:
         uvm_vnp_setsize(vp, length, depth)
-    end_truncate(vp)
+    end_truncate(vp, True)
 
 
 @routine

@@ -63,6 +63,12 @@ def contents_right(vp: Vnode) -> bool:
     )
 
 
+@pure
+def _being_written(vp: Vnode, u: off_t) -> bool:
+    """Is the unit inside an unfinished write, not truncation?"""
+    return vp.before[u] != 0 and vp.unfinished_high < OFF_MAX
+
+
 @atomic
 def _add(vp: Vnode, u: off_t, more: mask) -> None:
     """Flushes under way may save these tokens too: they are newer."""
@@ -130,6 +136,7 @@ def begin_truncate(vp: Vnode, length: off_t) -> None:
     """Everything from ``length`` on is to be zero, whenever the file grows again."""
     for u in range(FILE_UNITS):
         if u >= length:
+            vp.before[u] = vp.legal[u]
             vp.legal[u] = token_bit(ZERO)
     _begin_change(vp, length)
 
@@ -144,8 +151,12 @@ def begin_extend(vp: Vnode, length: off_t) -> None:
 
 
 @atomic
-def end_truncate(vp: Vnode) -> None:
-    """The truncation, or extension, is over."""
+def end_truncate(vp: Vnode, success: bool) -> None:
+    """The truncation, or extension, is over; a failed one may have zeroed something, or not."""
+    for u in range(FILE_UNITS):
+        if not success:
+            vp.legal[u] |= vp.before[u]
+        vp.before[u] = 0
     vp.unfinished_low = 0
     vp.unfinished_high = 0
 
@@ -166,7 +177,7 @@ def begin_flush(vp: Vnode, slot: int32, low: off_t, high: off_t) -> None:
     a hole may get a block, with old contents, during the flush.
     """
     for u in range(FILE_UNITS):
-        if low <= u and u < high and (vp.before[u] != 0 or not unfinished(vp, u)):
+        if low <= u and u < high and (_being_written(vp, u) or not unfinished(vp, u)):
             expected: mask = vp.legal[u] | vp.before[u]
             if expected != token_bit(ZERO) or vp.bmap[u >> FS_BSHIFT] >= 0:
                 check(
