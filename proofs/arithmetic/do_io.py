@@ -156,7 +156,7 @@ def finished(view: View) -> z3.BoolRef:
 FRAME = Frame(
     invariants={1333: lambda v: z3.And(*loop(v))},
     cuts={1346: lambda v: z3.And(*piece(v))},
-    lemmas=STEPS.at_piece(1346),
+    lemmas=STEPS.at_end(1346),
     claims=(Claim("length", 1305, length),),
     tracked=WATCH | BUFFERS,
     reads={name: within_files for name in SIZES_READ},
@@ -166,7 +166,7 @@ BYTES_FRAME = Frame(
     cuts={1346: lambda v: z3.And(*piece(v), *bytes_done(v), STEPS.mapped(v),
                               STEPS.watched(v))},
     claims=(Claim("finished", 1378, finished),),
-    lemmas=(*STEPS.at_piece(1346), *STEPS.at_transfer(1373)),
+    lemmas=(*STEPS.at_end(1346), *STEPS.at_piece(1346), *STEPS.at_transfer(1373)),
     tracked=WATCH | BUFFERS,
     reads={name: within_files for name in SIZES_READ},
 )

@@ -36,6 +36,7 @@ from .page_steps import (
     at_count,
     at_hole,
     at_piece,
+    at_skip,
     at_window,
     hole_pages,
     marked,
@@ -46,9 +47,9 @@ from .page_steps import (
     run_of_pages,
     so_far,
 )
+from .window_steps import WINDOW_MAX, at_end, at_slots
 
 ZERO, ONE = exact(0), exact(1)
-WINDOW_MAX = REQUEST_MAX + (1 << 18)  # a request, and less than a block on either side
 
 
 # ------------------------------------------------------------------ what is assumed
@@ -175,7 +176,7 @@ def array(view: View) -> list[z3.BoolRef]:
     return [
         pages(view, ridx) == view["_getpages.origoffset"] - start,
         size & exact(7) == ZERO,
-        pages(view, size >> 3) == end - start,
+        pages(view, size >> 3) == end - start, end - start <= exact(WINDOW_MAX),
         ZERO <= ridx, ridx + view["_getpages.orignpages"] <= size >> 3,
     ]  # fmt: skip
 
@@ -285,12 +286,12 @@ def tail(view: View) -> z3.BoolRef:
 def progress(view: View, left: z3.BitVecRef) -> list[z3.BoolRef]:
     """What the read loop has done when ``left`` bytes are to do."""
     offset, start = view["_read_loop.offset"], view["_getpages.startoffset"]
-    done = so_far(view)
+    skipped = view["_read_loop.skipbytes"]
     return [
         offset == start + view["_io.bytes_"] - left,
         small(left), left <= view["_io.bytes_"],
         z3.Implies(left > ZERO, aligned(offset, exact(1) << view["DEV_BSHIFT"])),
-        small(view["_read_loop.skipbytes"]), view["_read_loop.skipbytes"] <= done,
+        small(skipped), skipped + left <= view["_io.bytes_"],
         *master(view),
         view["_read_loop.fs_bshift"] == view["FS_BSHIFT"],
         view["_read_loop.dev_bshift"] == view["DEV_BSHIFT"],
@@ -438,9 +439,10 @@ def _frame(bytes_too: bool) -> Frame:
             ),
         ),
         lemmas=(
-            *READ.at_run(501), *READ.at_size(503), *at_count(509), *READ.at_piece(519),
-            *at_window(519),
-            *((*at_piece(519), *READ.at_transfer(562), *at_hole(529)) if bytes_too else ()),
+            *at_end(274, 275), *at_slots(279), *READ.at_run(501), *READ.at_size(503),
+            *at_count(509), *at_skip(475), *at_window(519), *READ.at_end(519),
+            *((*READ.at_piece(519), *at_piece(519), *READ.at_transfer(562), *at_hole(529))
+              if bytes_too else ()),
         ),
         given={402: lambda v: z3.And(*watched(v))},
         # KASSERT(464) is about any page: take the watched byte to be the one at ``offset``.

@@ -283,6 +283,32 @@ def at_count(line: int) -> tuple[Lemma, ...]:
     ])  # fmt: skip
 
 
+def _before(view: View) -> z3.BoolRef:
+    """464-471: the page skipped was whole, if something is left."""
+    started = so_far(view) - page(view)
+    return z3.Implies(
+        view["_read_loop.bytes_"] > ZERO,
+        z3.And(small(started), small(so_far(view)), aligned(started, page(view)),
+               view["_read_loop.pidx"] - ONE == page_of(view, started)),
+    )  # fmt: skip
+
+
+def _behind(view: View) -> z3.BoolRef:
+    """472: the next page holds ``offset``."""
+    return z3.Implies(
+        view["_read_loop.bytes_"] > ZERO,
+        view["_read_loop.pidx"] == page_of(view, so_far(view)),
+    )
+
+
+def at_skip(line: int) -> tuple[Lemma, ...]:
+    """475: behind a page that is skipped."""
+    return placed(line, [
+        stated("page-bits", _bits), stated("before", _before),
+        derived("behind", _behind, "page-bits", "before", opaque=[so_far]),
+    ])  # fmt: skip
+
+
 def _left(view: View) -> z3.BoolRef:
     """What is left and what is done are in the window."""
     left, window = view["_read_loop.bytes_"], view["watch.window"]

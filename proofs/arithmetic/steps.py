@@ -200,15 +200,21 @@ class Loop:
             stated("first", self.first),
         ])  # fmt: skip
 
-    def at_piece(self, line: int) -> tuple[Lemma, ...]:
-        """Where a piece is known: what the block map says of its bytes."""
+    def at_end(self, line: int) -> tuple[Lemma, ...]:
+        """Where a piece is known: it ends in the run."""
         return placed(line, [
-            stated("bits", self.bits), stated("place", self.place), stated("bounds", self.bounds),
-            stated("block", self.block), stated("run", self.run), stated("contract", self.contract),
-            derived("blocks", self.blocks, "block", "bits", "bounds"),
+            stated("bits", self.bits), stated("bounds", self.bounds),
+            stated("block", self.block), stated("run", self.run),
             derived("ahead", self.ahead, "block", "bits", "bounds", "run"),
             stated("within", self.within),
             derived("ends", self.ends, "ahead", "within", "bounds"),
+        ])  # fmt: skip
+
+    def at_piece(self, line: int) -> tuple[Lemma, ...]:
+        """There, behind :meth:`at_end`: what the block map says of its bytes."""
+        return placed(line, [
+            stated("place", self.place), stated("contract", self.contract),
+            derived("blocks", self.blocks, "block", "bits", "bounds"),
             derived("gap", self.gap, "bounds", opaque=[self.done]),
             derived("distance", self.distance, "place", "gap", opaque=[self.to_watched]),
             derived("watched", self.watched, "bounds", opaque=[self.done]),
