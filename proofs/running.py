@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import signal
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from multiprocessing import get_context
@@ -73,17 +74,22 @@ def run(
     jobs = {unit.name: tuple(each.name for each in found) for unit, found in units.items()}
     by_name = {each.name: each for each in chosen}
     total, done = len(jobs) * (SLICES + 1), 0
+    waiting: deque[tuple[str, int]] = deque(
+        (unit, number) for unit in jobs for number in range(SLICES)
+    )
+    answers: dict[str, Answers] = {unit: {} for unit in jobs}
+    left = dict.fromkeys(jobs, SLICES)
+    seconds = dict.fromkeys(jobs, 0.0)
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet)
+    slices: dict[Future[tuple[Answers, float]], str] = {}
+    judging: dict[Future[list[Outcome]], str] = {}
     try:
-        slices: dict[Future[tuple[Answers, float]], str] = {
-            pool.submit(_slice, library, unit, names, number, effort): unit
-            for unit, names in jobs.items() for number in range(SLICES)
-        }  # fmt: skip
-        judging: dict[Future[list[Outcome]], str] = {}
-        answers: dict[str, Answers] = {unit: {} for unit in jobs}
-        left = dict.fromkeys(jobs, SLICES)
-        seconds = dict.fromkeys(jobs, 0.0)
-        while slices or judging:
+        while waiting or slices or judging:
+            # No more than there are workers: a unit that is done is judged before others start.
+            while waiting and len(slices) + len(judging) < workers:
+                unit, number = waiting.popleft()
+                job = pool.submit(_slice, library, unit, jobs[unit], number, effort)
+                slices[job] = unit
             pending: list[Future[Any]] = [*slices, *judging]
             ready, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in ready:
@@ -97,8 +103,10 @@ def run(
                     seconds[unit] += took
                     left[unit] -= 1
                     if not left[unit]:
-                        job = pool.submit(_judge, library, unit, jobs[unit], answers[unit], effort)
-                        judging[job] = unit
+                        judge = pool.submit(
+                            _judge, library, unit, jobs[unit], answers[unit], effort
+                        )
+                        judging[judge] = unit
                 else:
                     unit = judging.pop(future)
                     for outcome in future.result():

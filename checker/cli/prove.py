@@ -16,6 +16,7 @@ from .library import Subject
 from .outcome import EXIT_INCONCLUSIVE
 
 EXIT_FAILS = 1
+CLEAR = "\r\033[K"  # of a terminal: the line of progress
 
 
 @click.command()
@@ -42,7 +43,11 @@ def prove(
 ) -> int:
     """Prove theorems (none named: all but those that take long).
 
-    Each is proved, fails at some lines and values, or is inconclusive.
+    Each is proved, fails at some lines and values, or is inconclusive.  Those that are not
+    decided within minutes (--list calls them long) are tried only by name.
+
+    Exit status: 0 all proved; 1 one fails, or the other solver disagrees; 2 wrong usage; 3 one
+    is inconclusive, or interrupted.
     """
     if not subject.proofs:
         raise click.UsageError(f"{subject.name} has no theorems")
@@ -64,26 +69,25 @@ def prove(
     second: Any = importlib.import_module(subject.proofs.replace(".library", ".second"))
     if solver is not None and not second.installed(solver):
         raise click.UsageError(f"{solver} is not installed: pip install genfscheck[solvers]")
-    wanted = len(names) or sum(not theorem.long for theorem in known.values())
+    wanted = len(set(names)) or sum(not theorem.long for theorem in known.values())
     options: dict[str, Any] = {} if effort is None else {"effort": 1000 * effort}
-    if sys.stderr.isatty():
+    shown = sys.stderr.isatty()
+    if shown:
         options["progress"] = _progress
-    outcomes = []
+    outcomes: list[tuple[Any, Any]] = []
+    agreement = None
     interrupted = False
     try:
         for theorem, outcome in library.run(names, workers, **options):
             outcomes.append((theorem, outcome))
+            if shown:
+                click.echo(CLEAR, nl=False, err=True)
             if not as_json:
                 _line(theorem, outcome)
+        if solver is not None:
+            agreement = _compare(library, second, solver, outcomes)
     except KeyboardInterrupt:
         interrupted = True
-    agreement = None
-    if solver is not None and not interrupted:
-        proved = [theorem.name for theorem, outcome in outcomes if outcome.verdict == "proved"]
-        with tempfile.TemporaryDirectory() as place:
-            if proved:
-                library.export(proved, Path(place))
-            agreement = second.compare(solver, sorted(Path(place).iterdir()))
     if as_json:
         click.echo(json.dumps([_entry(*each) for each in outcomes], indent=1))
     elif not names and any(theorem.long for theorem in known.values()):
@@ -104,8 +108,17 @@ def prove(
     return EXIT_INCONCLUSIVE if "inconclusive" in verdicts else 0
 
 
+def _compare(library: Any, second: Any, solver: str, outcomes: list[tuple[Any, Any]]) -> Any:
+    """What the other solver says of the questions of the theorems that z3 proved."""
+    proved = [theorem.name for theorem, outcome in outcomes if outcome.verdict == "proved"]
+    with tempfile.TemporaryDirectory() as place:
+        if proved:
+            library.export(proved, Path(place))
+        return second.compare(solver, sorted(Path(place).iterdir()))
+
+
 def _progress(done: int, total: int) -> None:
-    click.echo(f"\r{done} of {total} parts of the arithmetic", nl=done == total, err=True)
+    click.echo(f"{CLEAR}{done} of {total} parts of the arithmetic", nl=done == total, err=True)
 
 
 def _line(theorem: Any, outcome: Any) -> None:
