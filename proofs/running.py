@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Any
 
@@ -60,6 +61,20 @@ def _quiet() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
+@contextmanager
+def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """Worker processes, which an error or an interrupt here ends at once."""
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet)
+    try:
+        yield pool
+    except BaseException:
+        for process in list(pool._processes.values()):
+            process.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
 def run(
     library: Library,
     chosen: Sequence[Theorem],
@@ -80,10 +95,9 @@ def run(
     answers: dict[str, Answers] = {unit: {} for unit in jobs}
     left = dict.fromkeys(jobs, SLICES)
     seconds = dict.fromkeys(jobs, 0.0)
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet)
     slices: dict[Future[tuple[Answers, float]], str] = {}
     judging: dict[Future[list[Outcome]], str] = {}
-    try:
+    with processes(workers) as pool:
         while waiting or slices or judging:
             # No more than there are workers: a unit that is done is judged before others start.
             while waiting and len(slices) + len(judging) < workers:
@@ -111,9 +125,3 @@ def run(
                     unit = judging.pop(future)
                     for outcome in future.result():
                         yield by_name[outcome.name], outcome.after(seconds[unit])
-    except BaseException:
-        for process in list(pool._processes.values()):
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
