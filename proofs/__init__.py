@@ -1,1 +1,1 @@
-"""Proofs of what holds without bounds (not built yet)."""
+"""Proofs of what holds without bounds: of the arithmetic, and of the protocol."""

@@ -63,13 +63,13 @@ def _getpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
     )  # fmt: skip
     suffix = "" if variant == "1.18" else f"-{variant}"
 
-    def unit(name: str, frame: Frame, *assumptions: Assumption) -> Unit:
+    def unit(name: str, frame: Frame, *assumptions: Assumption, slices: int = 1) -> Unit:
         return Unit(
             f"{name}{suffix}", "genfs_getpages", variant, frame, assumptions,
-            switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT,
+            switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT, slices,
         )  # fmt: skip
 
-    whole = unit("getpages", getpages.FRAME, entry, callers)
+    whole = unit("getpages", getpages.FRAME, entry, callers, slices=8)
 
     def theorem(
         name: str,
@@ -125,7 +125,7 @@ def _getpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
         or (each.kind == "check" and each.name == "kassert" and each.line == 464)
         or (each.kind == "index" and each.line in OPEN_INDEX)
         or (each.kind == "stable" and each.line in (531, 534)),
-        unit("getpages-bytes", getpages.BYTES_FRAME, entry, callers),
+        unit("getpages-bytes", getpages.BYTES_FRAME, entry, callers, slices=8),
         long=True,
     )
     alone = unit("getpages-entry", getpages.ENTRY_FRAME, entry)
@@ -156,7 +156,7 @@ def _do_io(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
         "callers", "the offset is a sector's inside files; 1 byte to 1 GiB", do_io.callers
     )
     whole = Unit(f"do-io{suffix}", "genfs_do_io", variant, do_io.FRAME, (entry, callers),
-                 switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT)
+                 switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT, 2)
     values = ("length", "off", "vnodes.v_writesize", "PAGE_SHIFT", "FS_BSHIFT")
     yield Theorem(
         f"do-io-length{suffix}",
@@ -182,7 +182,7 @@ def _do_io(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
         "and the place that the block map gives it, in the middle of blocks too (1367-1368), or "
         "is a hole's; pieces and skipped bytes add up to the master's length",
         Unit(f"do-io-bytes{suffix}", "genfs_do_io", variant, do_io.BYTES_FRAME, (entry, callers),
-             switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT),
+             switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT, 8),
         lambda each: (each.kind == "claim" and each.name == "finished")
         or (each.kind == "check" and each.name in ("address", "transfer", "accounting")),
         ALL_SIZES, values, True,

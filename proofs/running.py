@@ -1,78 +1,114 @@
 """Deciding the theorems of the arithmetic in several processes.
 
-A unit's obligations are dealt out in slices; when all of them are back its theorems are
-judged.  What is decided depends on z3's effort alone, neither on time nor on the processes.
+A large unit's obligations are dealt out in slices; when all of them are back its theorems are
+judged.  What z3 decides within its effort may depend on what the same process has asked it
+before, so each slice has a process of its own: neither their number nor the order in which
+they end matters.
 """
 
 from __future__ import annotations
 
-import functools
 import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from dataclasses import replace
 from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 from .source import source
 from .theorem import BATCH, EFFORT, Outcome, Proving, Theorem, Unit, prove
 
-SLICES = 8
 Answers = dict[int, str]
 Progress = Callable[[int, int], None]
 # How the theorems are found again in another process: by a function of a module.
 Library = Callable[[], tuple[Theorem, ...]]
 
 
-@functools.lru_cache(maxsize=2)
 def _proving(library: Library, unit: str, effort: int) -> Proving:
     found = next(each.unit for each in library() if each.unit.name == unit)
     return Proving(found, source(), effort)
 
 
 def _slice(
-    library: Library, unit: str, names: tuple[str, ...], number: int, effort: int
+    library: Library, unit: str, names: tuple[str, ...], effort: int, number: int
 ) -> tuple[Answers, float]:
     """Decide one slice of what the theorems need."""
-    started = time.perf_counter()
+    started = time.process_time()
     proving = _proving(library, unit, effort)
     chosen = [each for each in library() if each.name in names]
     needed = {proving.number(each) for theorem in chosen for each in proving.selected(theorem)}
-    order = sorted(needed)
-    mine = [place for start in range(number * BATCH, len(order), SLICES * BATCH)
-            for place in order[start : start + BATCH]]
+    mine = dealt(sorted(needed), number, proving.unit.slices)
     proving.decide([proving.conditions.obligations[place] for place in mine])
     answers = {place: proving.answers[place] for place in mine}
-    return answers, time.perf_counter() - started
+    return answers, time.process_time() - started
+
+
+def dealt(places: Sequence[int], number: int, slices: int) -> list[int]:
+    """Every so many batches are a slice's."""
+    return [place for start in range(number * BATCH, len(places), slices * BATCH)
+            for place in places[start : start + BATCH]]
 
 
 def _judge(
-    library: Library, unit: str, names: tuple[str, ...], answers: Answers, effort: int
+    library: Library, unit: str, names: tuple[str, ...], effort: int, answers: Answers
 ) -> list[Outcome]:
+    """The verdicts; what has no answer yet is decided here."""
+    started = time.process_time()
     proving = _proving(library, unit, effort)
     proving.answers.update(answers)
-    return [prove(each, proving) for each in library() if each.name in names]
+    outcomes = [prove(each, proving) for each in library() if each.name in names]
+    return [replace(each, seconds=time.process_time() - started) for each in outcomes]
 
 
-def _quiet() -> None:
-    """An interrupt is for the process that hands out the work."""
+def _run(connection: Connection, function: Callable[..., object], *given: object) -> None:
+    # An interrupt is for the process that hands out the work.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection.send(function(*given))
 
 
-@contextmanager
-def processes(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """Worker processes, which an error or an interrupt here ends at once."""
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet)
-    try:
-        yield pool
-    except BaseException:
-        for process in list(pool._processes.values()):
-            process.terminate()
-        raise
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+class Processes:
+    """A process for each task.  Leaving the block ends those that still run."""
+
+    def __init__(self) -> None:
+        self._context = get_context("spawn")
+        self._running: dict[Connection, tuple[BaseProcess, Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._running)
+
+    def start(self, key: object, function: Callable[..., object], *given: object) -> None:
+        """Call a module's function there."""
+        here, there = self._context.Pipe(duplex=False)
+        process = self._context.Process(target=_run, args=(there, function, *given), daemon=True)
+        self._running[here] = (process, key)
+        process.start()
+        there.close()
+
+    def ready(self) -> list[tuple[Any, Any]]:
+        """Wait for results, each with its task's key.  RuntimeError: one ended without any."""
+        found = []
+        for each in wait(list(self._running)):
+            assert isinstance(each, Connection)
+            process, key = self._running[each]
+            try:
+                found.append((key, each.recv()))
+            except EOFError:
+                raise RuntimeError(f"no result from the process of {key}") from None
+            del self._running[each]
+            process.join()
+        return found
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process, _key in self._running.values():
+            if process.pid is not None:
+                process.terminate()
+                process.join()
 
 
 def run(
@@ -82,46 +118,45 @@ def run(
     effort: int = EFFORT,
     progress: Progress | None = None,
 ) -> Iterator[tuple[Theorem, Outcome]]:
-    """Decide theorems, each as its unit is done.  ``seconds`` are those of the whole unit."""
+    """Decide theorems, each as its unit is done.
+
+    ``seconds`` are those of processors, and of the whole unit.
+    """
     units: dict[Unit, list[Theorem]] = {}
     for each in chosen:
         units.setdefault(each.unit, []).append(each)
     jobs = {unit.name: tuple(each.name for each in found) for unit, found in units.items()}
     by_name = {each.name: each for each in chosen}
-    total, done = len(jobs) * (SLICES + 1), 0
-    waiting: deque[tuple[str, int]] = deque(
-        (unit, number) for unit in jobs for number in range(SLICES)
-    )
+    # (a unit of one slice is decided where it is judged)
+    left = {unit.name: unit.slices if unit.slices > 1 else 0 for unit in units}
+    total, done = sum(left.values()) + len(left), 0
     answers: dict[str, Answers] = {unit: {} for unit in jobs}
-    left = dict.fromkeys(jobs, SLICES)
     seconds = dict.fromkeys(jobs, 0.0)
-    slices: dict[Future[tuple[Answers, float]], str] = {}
-    judging: dict[Future[list[Outcome]], str] = {}
-    with processes(workers) as pool:
-        while waiting or slices or judging:
-            # No more than there are workers: a unit that is done is judged before others start.
-            while waiting and len(slices) + len(judging) < workers:
+    # What to do next, a unit's slices together: None is its verdict.
+    waiting: deque[tuple[str, int | None]] = deque(
+        (unit, number) for unit, slices in left.items()
+        for number in (range(slices) if slices else (None,))
+    )
+    with Processes() as processes:
+        while waiting or len(processes):
+            while waiting and len(processes) < workers:
                 unit, number = waiting.popleft()
-                job = pool.submit(_slice, library, unit, jobs[unit], number, effort)
-                slices[job] = unit
-            pending: list[Future[Any]] = [*slices, *judging]
-            ready, _ = wait(pending, return_when=FIRST_COMPLETED)
-            for future in ready:
+                task = (library, unit, jobs[unit], effort)
+                if number is None:
+                    processes.start((unit, True), _judge, *task, answers[unit])
+                else:
+                    processes.start((unit, False), _slice, *task, number)
+            for (unit, judged), result in processes.ready():
                 done += 1
                 if progress is not None:
                     progress(done, total)
-                if future in slices:
-                    unit = slices.pop(future)
-                    found, took = future.result()
-                    answers[unit] |= found
-                    seconds[unit] += took
-                    left[unit] -= 1
-                    if not left[unit]:
-                        judge = pool.submit(
-                            _judge, library, unit, jobs[unit], answers[unit], effort
-                        )
-                        judging[judge] = unit
-                else:
-                    unit = judging.pop(future)
-                    for outcome in future.result():
+                if judged:
+                    for outcome in result:
                         yield by_name[outcome.name], outcome.after(seconds[unit])
+                    continue
+                found, took = result
+                answers[unit] |= found
+                seconds[unit] += took
+                left[unit] -= 1
+                if not left[unit]:
+                    waiting.appendleft((unit, None))

@@ -50,7 +50,8 @@ class Unit:
     """One routine of one variant, executed symbolically under assumptions.
 
     ``split``: parameters whose values are tried one by one where z3 does not decide the
-    question for all of them at once, with the values.
+    question for all of them at once, with the values.  ``slices``: so many processes share
+    its obligations.
     """
 
     name: str
@@ -63,6 +64,7 @@ class Unit:
     parameters: Mapping[str, int] = field(default_factory=dict)
     checks: tuple[str, ...] = ()
     split: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    slices: int = 1
 
     def program(self, source: Source) -> ir.Program:
         """The routine's IR."""
@@ -302,7 +304,7 @@ def _signed(model: z3.ModelRef, term: z3.BitVecRef) -> int:
 
 def prove(theorem: Theorem, proving: Proving) -> Outcome:
     """Decide a theorem."""
-    started = time.perf_counter()
+    started = time.process_time()
     wanted = proving.selected(theorem)
     if len(wanted) == len(proving.support):
         raise ValueError(f"{theorem.name}: no obligation is its own")
@@ -322,4 +324,4 @@ def prove(theorem: Theorem, proving: Proving) -> Outcome:
         "fails" if failures else "inconclusive" if still_open else "proved"
     )
     return Outcome(theorem.name, verdict, tuple(failures), tuple(still_open), len(wanted),
-                   time.perf_counter() - started)
+                   time.process_time() - started)

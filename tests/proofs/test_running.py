@@ -8,8 +8,11 @@ import signal
 import subprocess
 import sys
 
+import pytest
+
 from genfscheck.proofs import running
 from genfscheck.proofs.library import arithmetic
+from genfscheck.proofs.theorem import BATCH
 
 from .helpers import theorem
 
@@ -23,11 +26,22 @@ def test_each_as_its_unit_is_done() -> None:
     ):
         decided.append((found.name, outcome.verdict, outcome.open, len(seen)))
         assert outcome.obligations > 0 and outcome.seconds > 0
-    parts = running.SLICES + 1
-    # (one worker: a unit's slices, then its verdict, before the next one begins)
-    assert decided == [("gop-write-length", "proved", (), parts),
-                       ("gop-write-rwmap-length", "proved", (), 2 * parts)]  # fmt: skip
-    assert seen == [(number, 2 * parts) for number in range(1, 2 * parts + 1)]
+    # (one worker: a unit's verdict before the next one begins)
+    assert decided == [("gop-write-length", "proved", (), 1),
+                       ("gop-write-rwmap-length", "proved", (), 2)]  # fmt: skip
+    assert seen == [(1, 2), (2, 2)]
+
+
+def test_a_process_without_a_result_is_noticed() -> None:
+    with pytest.raises(RuntimeError, match="gop-write"):
+        list(running.run(os._exit, [theorem("gop-write-length")]))  # type: ignore[arg-type]
+
+
+def test_every_obligation_is_in_one_slice() -> None:
+    places = list(range(3, 3 + 5 * BATCH + 1))
+    dealt = [running.dealt(places, number, 3) for number in range(3)]
+    assert sorted(place for each in dealt for place in each) == places
+    assert [len(each) for each in dealt] == [2 * BATCH, 2 * BATCH, BATCH + 1]
 
 
 def test_an_interrupt_ends_all_processes() -> None:
