@@ -29,27 +29,33 @@ from .api import (
     Mapped,
     PowerLost,
 )
-from .concurrent import Call, Task, explain, random_task, run_threads
+from .concurrent import Call, Fault, Task, explain, random_task, run_threads
 from .expected import Expected
 from .history import History, Operation, Unexplained, check, linearizable
 from .machine import PageCacheMachine
+from .programs import ENDS, POWER, PROMISE, REMOUNT, machines, tasks
 from .records import RECORD, Wrong
 from .reference import Reference, ReferenceMachine, geometries
-from .schedules import Drawn, Run, machines, run_scheduled, schedule, tasks
+from .schedules import Drawn, Run, run_scheduled, schedule
 
 __all__ = [
     "ADVICE",
     "CRASH",
     "CRASH_AT",
     "DIRECT",
+    "ENDS",
     "FEATURES",
     "MMAP",
+    "POWER",
+    "PROMISE",
     "RECORD",
+    "REMOUNT",
     "REMOVE",
     "Broken",
     "Call",
     "Drawn",
     "Expected",
+    "Fault",
     "Handle",
     "History",
     "Implementation",

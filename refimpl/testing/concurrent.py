@@ -21,7 +21,7 @@ from .records import (
     fault_name,
 )
 
-FILE = "shared"
+FILE, OTHER = "shared", "other"
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,29 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Fault:
+    """A fault to arm (`refimpl.faults`), and the errnos with which a call may then fail."""
+
+    kind: str
+    skip: int = 0
+    count: int = 1
+    errno: int | None = None
+    answers: frozenset[int] = frozenset()
+
+    def __str__(self) -> str:
+        how = "" if self.errno is None else f" with errno {self.errno}"
+        return f"{self.kind}, {self.count} times after {self.skip}{how}"
+
+
+@dataclass(frozen=True)
 class Task:
     """What to do to one file, ``size`` records long at first and holding ``tags``.
 
     With ``cold`` none of it is in memory at first.  ``before`` is done by one thread, before
-    the others begin.
+    the others begin, and ``after`` one by one when they have ended, each through the handles
+    and the mapping of the thread it names.  ``fault`` is armed while the threads run.
+
+    Real threads (`run_threads`) do the programs only.
     """
 
     size: int
@@ -48,18 +66,23 @@ class Task:
     programs: Mapping[str, Sequence[Call]]
     cold: bool = True
     before: Sequence[Call] = ()
+    after: Sequence[tuple[str, Call]] = ()
+    fault: Fault | None = None
 
     def __str__(self) -> str:
         lines = [f"{self.size} records, tags {list(self.tags)}, {'cold' if self.cold else 'warm'}"]
         programs = {"before": self.before, **self.programs} if self.before else self.programs
         lines += [f"  {name}: {'; '.join(map(str, calls))}" for name, calls in programs.items()]
+        lines += [f"  afterwards {name}: {call}" for name, call in self.after]
+        lines += [f"  fault: {self.fault}"] if self.fault is not None else []
         return "\n".join(lines)
 
     @property
     def records(self) -> int:
         """How many records the file may ever have."""
         most = self.size
-        for call in chain(self.before, *self.programs.values()):
+        later = (call for _name, call in self.after)
+        for call in chain(self.before, *self.programs.values(), later):
             if call.name in ("write", "write_direct"):
                 first, tags = call.arguments
                 assert isinstance(first, int) and isinstance(tags, tuple)
@@ -80,6 +103,7 @@ class Player:
         self.name = name
         self._history = history
         self._file: Handle = fs.open(FILE)
+        self._other: Handle = fs.open(OTHER, create=True)
         self._direct: Handle | None = fs.open(FILE, direct=True) if DIRECT in fs.features else None
         self._mapped: Mapped | None = None
         if MMAP in fs.features:
@@ -99,6 +123,7 @@ class Player:
         if self._mapped is not None:
             self._mapped.close()
         self._file.close()
+        self._other.close()
         if self._direct is not None:
             self._direct.close()
 
@@ -136,6 +161,10 @@ class Player:
 
     def _fsync(self) -> None:
         self._file.fsync()
+
+    def _fsync_other(self) -> None:
+        """Of a file that nobody else uses; where there is a journal, it is common to both."""
+        self._other.fsync()
 
     def _msync(self, first: int, count: int, invalidate: bool) -> None:
         assert self._mapped is not None

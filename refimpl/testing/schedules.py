@@ -1,15 +1,18 @@
 """Hypothesis chooses the schedule: which thread takes the next step, at every real choice.
 
 A thread runs until it cannot go on or is preempted; who goes on then is drawn, and so are
-the places of at most a few preemptions (few suffice for most bugs: Burckhardt, Kothari,
-Musuvathi and Nagarakatte 2010).  A failure shrinks towards few threads, few operations, few
-preemptions.
+the places of at most a few preemptions: few suffice for most bugs (Musuvathi and Qadeer
+2007; Burckhardt, Kothari, Musuvathi and Nagarakatte 2010).  They come only where the thread
+holds no mutex.  In between others are kept out of what the mutex protects, so that a
+preemption there mostly does what one before or behind it does (Lipton 1975).
+
+A failure shrinks towards few threads, few operations, few preemptions.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import groupby
@@ -17,21 +20,40 @@ from itertools import groupby
 import hypothesis.strategies as st
 
 from ..errors import Crashed, MachineDead
-from ..hook import Event
+from ..hook import At, Event
 from ..schedule import Chooser, Ready
-from .api import ADVICE, FEATURES, MMAP, Broken, PowerLost
+from ..threads import Lwp
+from .api import Broken, PowerLost
 from .concurrent import Call, Player, Task, explain, last_fsync, look, prepare
 from .history import History
-from .records import RECORD, Wrong
+from .programs import POWER, PROMISE, REMOUNT
+from .records import Wrong
 from .reference import Reference
 
-# A preemption comes before the n-th step, or the n-th acquisition of a lock, after the last.
-_STEP, _LOCK = "steps", "locks"
+# A preemption comes before the n-th step of a kind, of those without a mutex, since the last
+# one: a store of a word that no mutex protects, a load of one, the first after a mutex, any.
+_STORE, _LOAD, _FREE, _ANY = "store", "load", "free", "any"
 _PREEMPTION = st.one_of(
-    st.tuples(st.just(_LOCK), st.one_of(st.integers(1, 24), st.integers(1, 80))),
-    st.tuples(st.just(_STEP), st.integers(1, 200)),
+    st.tuples(st.just(_FREE), st.integers(1, 16)),
+    st.tuples(st.just(_STORE), st.integers(1, 8)),
+    st.tuples(st.just(_LOAD), st.integers(1, 16)),
+    st.tuples(st.just(_ANY), st.one_of(st.integers(1, 40), st.integers(1, 120))),
 )
-_ACQUIRES = frozenset({"mutex_enter", "rw_enter", "fstrans_start", "wapbl_begin"})
+
+
+class _Watched(Chooser):
+    """Knows who holds a mutex."""
+
+    def __init__(self, drawn: Drawn) -> None:
+        super().__init__(drawn.choose, pick=drawn.pick, runs_on=drawn.runs_on)
+        self._held = drawn.held
+
+    def took(self, lwp: Lwp, kind: str, at: At, values: Mapping[str, object]) -> None:
+        super().took(lwp, kind, at, values)
+        if kind == "mutex_enter" or (kind == "mutex_tryenter" and values["got"]):
+            self._held.setdefault(lwp.name, set()).add(values["lock"])
+        elif kind in ("mutex_exit", "sleep"):
+            self._held.setdefault(lwp.name, set()).discard(values["lock"])
 
 
 class Drawn:
@@ -40,17 +62,21 @@ class Drawn:
     def __init__(self, data: st.DataObject, preemptions: int = 3) -> None:
         self._data = data
         self._last = ""
-        drawn = data.draw(st.lists(_PREEMPTION, max_size=preemptions), label="preemptions")
+        # Mostly one or two; a list alone would be empty too often.
+        count = min(preemptions, data.draw(st.sampled_from([0, 1, 1, 1, 1, 2, 2, 3])))
+        drawn = [data.draw(_PREEMPTION, label="preemption") for _ in range(count)]
         self._preemptions = deque(drawn)
-        self._unit, self._left = _LOCK, 0  # the next preemption; 0 for none
+        self._unit, self._left = _ANY, 0  # the next preemption; 0 for none
         self._next_preemption()
         self._stopped = False  # the thread that ran last is preempted
+        self.held: dict[str, set[object]] = {}  # mutexes, by thread
+        self._freed = False  # the thread that ran last had one before its last step
         # Picks are made by the machine's threads, which cannot draw.
         self._picks = deque(data.draw(st.lists(st.integers(0, 3), max_size=8), label="picks"))
 
     def chooser(self) -> Chooser:
         """A hook that asks this object."""
-        return Chooser(self.choose, pick=self.pick, runs_on=self.runs_on)
+        return _Watched(self)
 
     def choose(self, ready: Sequence[Ready]) -> Ready:
         """The thread that takes the next step; ``ready`` begins with the one that ran last.
@@ -72,12 +98,21 @@ class Drawn:
         """Whether the thread that has just taken a step is not preempted; nothing is drawn."""
         if ready.thread != self._last:
             return False
-        if self._left and (self._unit == _STEP or ready.kind in _ACQUIRES):
+        freed, self._freed = self._freed, bool(self.held.get(ready.thread))
+        if self._left and not self._freed and self._counts(ready, freed):
             self._left -= 1
             if not self._left:
                 self._stopped = True
                 self._next_preemption()
         return not self._stopped
+
+    def _counts(self, ready: Ready, freed: bool) -> bool:
+        """Whether a step without a mutex is of the kind that the next preemption counts."""
+        if self._unit == _ANY:
+            return True
+        if not ready.thread.startswith("user"):
+            return False
+        return freed if self._unit == _FREE else ready.kind == self._unit
 
     def _next_preemption(self) -> None:
         if self._preemptions:
@@ -95,45 +130,102 @@ class Run:
     task: Task
     history: History
     events: list[Event]
-    steps: int
+    steps: int = 0
     failure: Wrong | Exception | None = field(default=None)
 
     def __str__(self) -> str:
         return f"{self.task}\nschedule:\n{schedule(self.events)}\n{self.failure or 'nothing wrong'}"
 
 
-def run_scheduled(fs: Reference, task: Task, chooser: Chooser, crash: bool = False) -> Run:
-    """Plays a task under a schedule, reads everything, and again after a remount.
+class _Play:
+    """The parts of `run_scheduled`; what is before and behind the schedule has one thread."""
 
-    With ``crash`` a thread more, "power", stops the machine whenever it is chosen; what is
-    read is what the device holds then.
+    def __init__(self, fs: Reference, task: Task, run: Run, end: str) -> None:
+        self.fs, self.task, self.run, self.end = fs, task, run, end
+        self.players: dict[str, Player] = {}
+
+    def before(self) -> None:
+        prepare(self.fs, self.task)
+        for name in (*self.task.programs, "before"):
+            self.players[name] = Player(self.fs, name, self.run.history, self.task.records)
+        self.players["before"].play(self.task.before)
+        if self.task.fault is not None:
+            fault = self.task.fault
+            self.fs.mounted.faults.arm(fault.kind, fault.skip, fault.count, fault.errno)
+
+    def scheduled(self, chooser: Chooser) -> None:
+        bodies: dict[str, Callable[[], object]] = {
+            name: partial(self._program, name) for name in self.task.programs
+        }
+        if self.end == POWER:
+            bodies["power"] = self._power_off
+        outcome = chooser.run(self.fs.mounted, bodies)
+        self.run.steps = outcome.steps
+        for raised in outcome.raised.values():
+            if isinstance(raised, (MachineDead, Broken, PowerLost)):
+                continue
+            allowed = self.task.fault.answers if self.task.fault is not None else ()
+            if not isinstance(raised, OSError) or raised.errno not in allowed:
+                raise raised
+        if not isinstance(outcome.dead, Crashed) and outcome.dead is not None:
+            outcome.check()
+
+    def after(self) -> None:
+        """What the threads do one after the other, when the schedule is over."""
+        self.fs.no_faults()
+        for name, call in self.task.after:
+            self.players[name].do(call)
+        look(self.fs, self.run.history, self.task)
+        if self.end == REMOUNT:
+            for player in self.players.values():
+                player.close()
+            self.fs.sync()
+        else:
+            self.players["before"].do(Call("fsync"))
+            self._power_off()
+
+    def alone(self, name: str, body: Callable[[], None]) -> None:
+        """One thread, and those of the machine, in an order that depends on nothing."""
+        chooser = Chooser(lambda ready: ready[0], runs_on=lambda ready: True)
+        outcome = chooser.run(self.fs.mounted, {name: body})
+        if not isinstance(outcome.dead, Crashed):
+            outcome.check()
+
+    @property
+    def crashed(self) -> bool:
+        return isinstance(self.fs.mounted.kernel.machine.dead, Crashed)
+
+    def _program(self, name: str) -> None:
+        for call in self.task.programs[name]:
+            self.players[name].do(call)
+            if call.name == "fsync" and self.end == PROMISE:
+                self._power_off()
+
+    def _power_off(self) -> None:
+        self.fs.mounted.kernel.dev.crash(None)
+
+
+def run_scheduled(fs: Reference, task: Task, chooser: Chooser, end: str = REMOUNT) -> Run:
+    """Plays a task under a schedule, reads everything, and again after the ``end``.
+
+    REMOUNT: in order.  POWER: a thread more, "power", stops the machine whenever it is
+    chosen.  PROMISE: the machine stops when the first fsync returns, and if there is none,
+    after one behind everything: there a file system has promised most (Mohan et al. 2018).
+    What is read then is what the device holds.
     """
-    prepare(fs, task)
     history = History()
-    players = {name: Player(fs, name, history, task.records) for name in task.programs}
-    first = Player(fs, "before", history, task.records)
-    run = Run(task, history, chooser.events, 0)
-    bodies: dict[str, Callable[[], object]] = {
-        name: partial(player.play, task.programs[name]) for name, player in players.items()
-    }
-    if crash:
-        bodies["power"] = partial(fs.mounted.kernel.dev.crash, None)
+    run = Run(task, history, chooser.events)
+    play = _Play(fs, task, run, end)
     page = fs.mounted.kernel.page_size
     try:
-        first.play(task.before)
-        outcome = chooser.run(fs.mounted, bodies)
-        run.steps = outcome.steps
-        for raised in outcome.raised.values():
-            if not isinstance(raised, (MachineDead, Broken, PowerLost)):
-                raise raised
-        if crash and isinstance(outcome.dead, Crashed):
+        play.alone("before", play.before)
+        play.scheduled(chooser)
+        if not play.crashed:
+            play.alone("afterwards", play.after)
+        if play.crashed:
             fs.crash(None)
             look(fs, history, task, last_fsync(history), fs.stale_unit)
         else:
-            outcome.check()
-            look(fs, history, task)
-            for player in (*players.values(), first):
-                player.close()
             fs.at_rest()
             fs.remount()
             look(fs, history, task)
@@ -141,99 +233,6 @@ def run_scheduled(fs: Reference, task: Task, chooser: Chooser, crash: bool = Fal
     except (MachineDead, Broken) as broken:
         run.failure = broken
     return run
-
-
-# Tasks.
-
-
-@st.composite
-def tasks(
-    draw: st.DrawFn,
-    threads: int = 3,
-    length: int = 2,
-    records: int = 8,
-    features: frozenset[str] = FEATURES,
-) -> Task:
-    """Files of up to ``records`` records, at most ``threads`` threads of ``length`` calls.
-
-    Each task is made of few kinds of calls, often on one page: operations that are all
-    different seldom meet (swarm testing, Groce et al. 2012).
-    """
-    size = draw(st.integers(0, records))
-    tags = iter(range(1, 60000))
-    kept = draw(st.lists(st.booleans(), max_size=size))
-    first = tuple(next(tags) if one else 0 for one in kept)
-    kinds = _kinds(draw(st.sampled_from([4, records])), records, features)
-    chosen = draw(st.lists(st.sampled_from(sorted(kinds)), min_size=1, max_size=3, unique=True))
-    calls = st.one_of([kinds[name] for name in chosen])
-    before = draw(st.lists(calls, max_size=2))
-    some = st.integers(2, max(2, threads)) if draw(st.booleans()) else st.just(2)
-    programs = [
-        draw(st.lists(calls, min_size=1, max_size=length)) for _ in range(draw(some))
-    ]
-    return Task(
-        size,
-        first,
-        {f"user{n}": [_tagged(call, tags) for call in calls] for n, calls in enumerate(programs)},
-        cold=draw(st.booleans()),
-        before=[_tagged(call, tags) for call in before],
-    )
-
-
-def _kinds(
-    reach: int, records: int, features: frozenset[str]
-) -> dict[str, st.SearchStrategy[Call]]:
-    """Calls by kind; all but truncations and whole syncs concern the first ``reach`` records."""
-    first = st.integers(0, reach - 1)
-    whole = st.sampled_from([(start, 4) for start in range(0, reach - 3, 4)] or [(0, 1)])
-    pairs = st.one_of(st.tuples(first, st.integers(1, 4)), whole)
-    kinds: dict[str, st.SearchStrategy[Call]] = {
-        "read": pairs.map(lambda pair: Call("read", pair)),
-        "write": pairs.map(lambda pair: Call("write", pair)),
-        "truncate": st.integers(0, records).map(lambda size: Call("truncate", (size,))),
-        "fsync": st.just(Call("fsync")),
-    }
-    if MMAP in features:
-        everything = st.just((0, records, False))
-        kinds |= {
-            "load": first.map(lambda record: Call("load", (record,))),
-            "store": first.map(lambda record: Call("store", (record,))),
-            "msync": st.one_of(
-                everything, st.tuples(first, st.integers(1, 4), st.booleans())
-            ).map(lambda three: Call("msync", three)),
-        }
-    if ADVICE in features:
-        kinds["willneed"] = pairs.map(lambda pair: Call("willneed", pair))
-    return kinds
-
-
-def _tagged(call: Call, tags: Iterator[int]) -> Call:
-    """Tags come last, so that every write of a task has one of its own."""
-    if call.name == "write":
-        first, count = call.arguments
-        assert isinstance(count, int)
-        return Call("write", (first, tuple(next(tags) for _ in range(count))))
-    if call.name == "store":
-        return Call("store", (*call.arguments, next(tags)))
-    return call
-
-
-@st.composite
-def machines(draw: st.DrawFn) -> dict[str, object]:
-    """Arguments of `Reference` for small machines in which threads meet often."""
-    return {
-        "size": 32 * 1024,
-        "files": 2,
-        "block_size": draw(st.sampled_from([1024, 512, 2048])),
-        "page_size": 4 * RECORD,
-        "journal": draw(st.booleans()),
-        "memory_pages": draw(st.sampled_from([64, 24])),
-        "maxphys": 4096,
-        "window_pages": draw(st.sampled_from([2, 1])),
-        "array_on_stack": draw(st.sampled_from([16, 1])),
-        "io_threads": 1,
-        "patience": None,
-    }
 
 
 # Schedules, told.

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from types import TracebackType
 
+import pytest
+
 from genfscheck.refimpl.errors import Crashed
 from genfscheck.refimpl.locks import READER, WRITER, Mutex, RwLock
 from genfscheck.refimpl.schedule import Chooser
@@ -72,14 +74,14 @@ def until(condition: Callable[[], bool]) -> None:
     raise AssertionError("it does not happen")
 
 
-def test_a_wakeup_that_comes_as_the_time_ends() -> None:
+@pytest.mark.parametrize("nth", [2, 3])
+def test_a_wakeup_that_comes_as_the_time_ends(nth: int) -> None:
     """It may come before or after the sleeper has noted that its time is over."""
-    for nth in (2, 3):
-        machine = Machine()
-        lwp, chan = machine.curlwp(), object()
-        Interrupted(machine, lwp, nth, lambda: machine.wakeup(chan, "test"))
-        machine.nap(chan, lambda: False, 0.001, "test")
-        assert not lwp.woken and lwp.gate.locked(), nth  # else the next sleep would not be one
+    machine = Machine()
+    lwp, chan = machine.curlwp(), object()
+    Interrupted(machine, lwp, nth, lambda: machine.wakeup(chan, "test"))
+    machine.nap(chan, lambda: False, 0.001, "test")
+    assert not lwp.woken and lwp.gate.locked()  # else the next sleep would not be one
 
 
 def test_a_lock_that_is_handed_over_before_the_thread_sleeps() -> None:

@@ -11,9 +11,11 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from genfscheck.refimpl import Fixes
 from genfscheck.refimpl.testing import (
+    ENDS,
     Drawn,
     PageCacheMachine,
     Reference,
+    Task,
     machines,
     run_scheduled,
     tasks,
@@ -75,32 +77,20 @@ class Schedules:
     first: int | None = None  # the number of the first example that failed
     steps: int = 0
 
-    def hunt(self, chosen: settings, crashes: Sequence[bool] = (False, True)) -> Found | None:
+    def hunt(self, chosen: settings, ends: Sequence[str] = ENDS) -> Found | None:
         """The failure, shrunk if the settings say so, or None."""
 
         @chosen
         @given(st.data())
         def play(data: st.DataObject) -> None:
-            self.examples += 1
             machine = data.draw(machines(), label="machine")
             task = data.draw(tasks(self.threads, self.length), label="task")
-            crash = data.draw(st.sampled_from(crashes), label="crash")
-            fs = Reference(**(machine | self.knobs))  # type: ignore[arg-type]
-            try:
-                run = run_scheduled(fs, task, Drawn(data).chooser(), crash)
-            finally:
-                fs.close()
-            self.steps += run.steps
-            if run.failure is not None:
-                if self.first is None:
-                    self.first = self.examples
-                if not self.best or len(str(run)) < len(self.best):
-                    self.best = str(run)
-                note(str(run))
-                raise Found(str(run))
-            if self.first is not None and self.shrinking is not None:
-                if self.examples >= self.first + self.shrinking:
-                    raise Enough
+            end = data.draw(st.sampled_from(ends), label="end")
+            self._one(data, machine, task, end)
+            # A task is dearer than a schedule: it is played a few times.
+            more = st.sampled_from([False, True, True, True])
+            while data.draw(more, label="more"):
+                self._one(data, machine, task, end)
 
         try:
             play()
@@ -109,3 +99,24 @@ class Schedules:
         except Enough:
             return Found(self.best)
         return None
+
+    def _one(
+        self, data: st.DataObject, machine: dict[str, object], task: Task, end: str
+    ) -> None:
+        self.examples += 1
+        fs = Reference(**(machine | self.knobs))  # type: ignore[arg-type]
+        try:
+            run = run_scheduled(fs, task, Drawn(data).chooser(), end)
+        finally:
+            fs.close()
+        self.steps += run.steps
+        if run.failure is not None:
+            if self.first is None:
+                self.first = self.examples
+            if not self.best or len(str(run)) < len(self.best):
+                self.best = str(run)
+            note(str(run))
+            raise Found(str(run))
+        if self.first is not None and self.shrinking is not None:
+            if self.examples >= self.first + self.shrinking:
+                raise Enough
