@@ -218,6 +218,9 @@ class Chooser(Log):
             self._drive(outcome)
             if settle:
                 self._settle()
+        except BaseException as failure:  # of `choose`: whoever sleeps would not be woken
+            machine.die(Stuck(f"the run was given up: {type(failure).__name__}"))
+            raise
         finally:
             outcome.dead = machine.dead
             outcome.steps = self._steps

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import random
+import time
+from collections.abc import Sequence
 
 import pytest
 
 from genfscheck.refimpl import Event
-from genfscheck.refimpl.schedule import Chooser
-from genfscheck.refimpl.testing import FEATURES, Reference, random_task, run_scheduled, schedule
+from genfscheck.refimpl.schedule import Chooser, Ready
+from genfscheck.refimpl.testing import (
+    FEATURES,
+    Call,
+    Reference,
+    Task,
+    random_task,
+    run_scheduled,
+    schedule,
+)
 
 from .support import Schedules, looking, without
 
@@ -20,7 +30,7 @@ def turns(text: str) -> int:
 
 def test_1_18_is_found_out_and_shrunk() -> None:
     """Nothing says what to look for; what is found becomes a short interleaving."""
-    search = Schedules({"variant": "1.18"}, threads=2, shrinking=60)
+    search = Schedules({"variant": "1.18"}, threads=2, shrinking=40)
     found = search.hunt(looking(400, shrink=True))
     assert found is not None and search.first is not None
     assert "schedule:" in str(found) and " lines " in str(found)
@@ -30,7 +40,7 @@ def test_1_18_is_found_out_and_shrunk() -> None:
 
 def test_hardened_is_not() -> None:
     search = Schedules({})
-    assert search.hunt(looking(70)) is None
+    assert search.hunt(looking(40)) is None
     assert search.steps > 1000
 
 
@@ -48,6 +58,28 @@ def test_the_same_choices_are_the_same_run() -> None:
         texts.append("\n".join(map(str, (run, *run.history.operations, *run.events))))
     assert texts[0] == texts[1]
     assert len(texts[0].splitlines()) > 300
+
+
+def test_a_choice_that_fails_ends_the_run_at_once() -> None:
+    """As when Hypothesis wants no more of an example: threads that sleep must not be waited for."""
+
+    class Enough(Exception):
+        pass
+
+    def choose(ready: Sequence[Ready]) -> Ready:
+        if any(one.thread == "disk0" for one in ready):
+            raise Enough  # somebody sleeps, and waits for the device
+        return ready[0]
+
+    fs = Reference(page_size=1024, block_size=512, maxphys=4096, io_threads=1, patience=None)
+    task = Task(4, (1, 2, 3, 4), {name: [Call("load", (0,))] for name in ("user0", "user1")})
+    began = time.monotonic()
+    try:
+        with pytest.raises(Enough):
+            run_scheduled(fs, task, Chooser(choose, always=True))
+    finally:
+        fs.close()
+    assert time.monotonic() - began < 30.0
 
 
 def test_a_schedule_is_told_by_lines_of_the_source() -> None:
