@@ -30,7 +30,7 @@ def turns(text: str) -> int:
 
 def test_1_18_is_found_out_and_shrunk() -> None:
     """Nothing says what to look for; what is found becomes a short interleaving."""
-    search = Schedules({"variant": "1.18"}, threads=2, shrinking=40)
+    search = Schedules({"variant": "1.18"}, threads=2, shrinking=25)
     found = search.hunt(looking(400, shrink=True))
     assert found is not None and search.first is not None
     assert "schedule:" in str(found) and " lines " in str(found)
@@ -40,7 +40,7 @@ def test_1_18_is_found_out_and_shrunk() -> None:
 
 def test_hardened_is_not() -> None:
     search = Schedules({})
-    assert search.hunt(looking(40)) is None
+    assert search.hunt(looking(25)) is None
     assert search.steps > 1000
 
 
