@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +16,7 @@ from ...checker.lang.compile import compile_routine
 from ...checker.lang.source import Function, Source, load, with_primitives
 from ...checker.symbolic.houdini import Answer, Decider
 from ...checker.symbolic.view import Execution, Rules
+from ..running import Processes
 from ..theorem import Failure, Outcome, Verdict
 from . import locks, ownership, words
 
@@ -331,10 +331,13 @@ def _parts(
         for job in jobs:
             yield job, prove_unit(*job)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = {pool.submit(prove_unit, *job): job for job in jobs}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+    waiting = deque(jobs)
+    with Processes() as processes:
+        while waiting or len(processes):
+            while waiting and len(processes) < workers:
+                job = waiting.popleft()
+                processes.start(job, prove_unit, *job)
+            yield from processes.ready()
 
 
 def export(names: Sequence[str], folder: Path) -> int:

@@ -15,7 +15,7 @@ PARAMETERS = (
     ("FILE_PAGES", 2), ("FS_BSHIFT", 2), ("MAXPHYS_PAGES", 2), ("NBUFS", 2), ("NKVA", 1),
     ("NPAGES", 2), ("PAGEDAEMON", 0), ("WAPBL", 0),
 )  # fmt: skip
-SIZES = ("any number of threads, of pages in memory and of pages asked for; one file")
+SIZES = "any number of threads and of pages in memory; arrays and blocks of two pages; one file"
 
 
 def rules(routine: str) -> PageRules:
