@@ -1,6 +1,6 @@
 """Every routine of the model is inside the language, whatever the parameters and fixes.
 
-One set of parameters takes seconds: all but the defaults are of the long tier.
+One set of parameters takes seconds: all but the defaults of 1.18 are of the long tier.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ PARAMETERS: list[dict[str, int]] = [
 ]
 
 
-@pytest.mark.parametrize("fixed", [False, True], ids=["1.18", "hardened"])
+@pytest.mark.parametrize(
+    "fixed", [False, pytest.param(True, marks=pytest.mark.long)], ids=["1.18", "hardened"]
+)
 @pytest.mark.parametrize(
     "parameters",
     [

@@ -110,12 +110,6 @@ def test_unreached_witness_is_inconclusive(command: Command) -> None:
     assert "lines never executed: 32" in answer.out
 
 
-def test_an_engine_to_come(command: Command) -> None:
-    answer = command("check", "--engine", "z3")
-    assert answer.status == 2
-    assert answer.err == "genfscheck: the z3 engine is not built yet: use python\n"
-
-
 def test_no_compiler(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "/nowhere/cc")
     answer = command("check", "careful", "--engine", "native")
