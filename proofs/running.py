@@ -1,9 +1,7 @@
 """Deciding the theorems of the arithmetic in several processes.
 
 A large unit's obligations are dealt out in slices; when all of them are back its theorems are
-judged.  What z3 decides within its effort may depend on what the same process has asked it
-before, so each slice has a process of its own: neither their number nor the order in which
-they end matters.
+judged.  Neither the number of processes nor the order in which they end matters.
 """
 
 from __future__ import annotations
@@ -18,10 +16,11 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any
 
+from ..checker.symbolic.solve import Answer
 from .source import source
 from .theorem import BATCH, EFFORT, Outcome, Proving, Theorem, Unit, prove
 
-Answers = dict[int, str]
+Answers = dict[int, Answer]
 Progress = Callable[[int, int], None]
 # How the theorems are found again in another process: by a function of a module.
 Library = Callable[[], tuple[Theorem, ...]]

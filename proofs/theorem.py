@@ -13,9 +13,8 @@ otherwise.
 from __future__ import annotations
 
 import functools
-import itertools
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
@@ -24,15 +23,14 @@ import z3
 from ..checker.lang import ir
 from ..checker.lang.compile import compile_routine
 from ..checker.lang.source import Source
-from ..checker.symbolic.cases import decide_by_cases, generalised
 from ..checker.symbolic.conditions import Conditions, Formula, Frame, Obligation, conditions
 from ..checker.symbolic.replay import confirm
-from ..checker.symbolic.solve import Relevance, decide, smallest, smt2
+from ..checker.symbolic.solve import Answer, Relevance, smallest, smt2
+from .asking import Asking
 
 Verdict: TypeAlias = Literal["proved", "fails", "inconclusive"]
 SUPPORT = ("lemma", "cut", "invariant", "induction")
 EFFORT = 4_000_000  # of z3 for one question: about a second
-SHIFTS = ("PAGE_SHIFT", "FS_BSHIFT", "DEV_BSHIFT")  # of sizes: below 32, always
 BATCH = 10  # obligations asked in one question: they share most of their formulas
 
 
@@ -145,7 +143,7 @@ class Proving:
         self.conditions: Conditions = conditions(self.program, unit.frame)
         self.relevance = Relevance(self.conditions.facts)
         self.assumed = [each.formula(self.conditions.entry) for each in unit.assumptions]
-        self.answers: dict[int, str] = {}  # by the obligation's number
+        self.answers: dict[int, Answer] = {}  # by the obligation's number
 
     @functools.cached_property
     def support(self) -> list[Obligation]:
@@ -181,92 +179,44 @@ class Proving:
         todo = [each for each in obligations if self.number(each) not in self.answers]
         for start in range(0, len(todo), BATCH):
             part = todo[start : start + BATCH]
-            if self._ask(part) == "valid":
+            if self.asking(part).ask() == "valid":
                 for each in part:
                     self.answers[self.number(each)] = "valid"
                 continue
             for each in part:
                 self.answers[self.number(each)] = self._decide(each)
 
-    def _decide(self, obligation: Obligation) -> str:
+    def asking(self, part: Sequence[Obligation]) -> Asking:
+        """A copy of them, to be asked."""
+        return Asking(part, self._assumptions(part), self.conditions.parameters, self.effort)
+
+    def _decide(self, obligation: Obligation) -> Answer:
         """One by itself: whole; where control joined, either way; each size by itself."""
-        first = self.effort // 4 if obligation.alone else self.effort // 2
-        if obligation.alone:
-            reach, goal = generalised([obligation.reach, obligation.goal])
-            if decide([reach], goal, effort=first).answer == "valid":
-                return "valid"
-        answer = self._ask([obligation], effort=first)
-        names = self._split_names(obligation)
+        asking = self.asking([obligation])
+        if obligation.alone and asking.generalised(self.effort // 4):
+            return "valid"
+        answer = asking.ask(effort=self.effort // (4 if obligation.alone else 2))
         joins = not obligation.alone
         if joins and answer == "unknown":
-            answer = self._ask([obligation], joins=True)
-        for chosen in (*([name] for name in names), names):
+            answer = asking.ask(joins=True)
+        sizes = self._sizes(obligation)
+        for chosen in (*({name: values} for name, values in sizes.items()), sizes):
             if answer == "unknown":
-                answer = self._in_sizes(obligation, chosen)
+                answer = asking.each(chosen)
         if joins and answer == "unknown":
-            answer = self._in_sizes(obligation, names, joins=True)
+            answer = asking.each(sizes, joins=True)
         return answer
 
-    def _split_names(self, obligation: Obligation) -> list[str]:
+    def _sizes(self, obligation: Obligation) -> dict[str, Sequence[int]]:
         """The sizes that it speaks of."""
         asked = [obligation.reach, obligation.goal, *self._assumptions([obligation])]
         mentioned = set().union(*(self.relevance.names(each) for each in asked))
-        found = []
-        for name in self.unit.split:
+        found = {}
+        for name, values in self.unit.split.items():
             term = self.conditions.parameters.get(name)
             if term is not None and str(term.value) in mentioned:
-                found.append(name)
+                found[name] = values
         return found
-
-    def _ask(
-        self, part: Sequence[Obligation], case: Mapping[str, int] | None = None,
-        joins: bool = False, effort: int = 0,
-    ) -> str:  # fmt: skip
-        if joins:
-            (only,) = part
-            reach, goal = only.reach, only.goal
-        else:
-            reach = z3.BoolVal(True)
-            goal = z3.And(*(z3.Implies(each.reach, each.goal) for each in part))
-        values = self._constants(case or {})
-        assumptions = [z3.simplify(z3.substitute(each, *values))
-                       for each in self._assumptions(part)]
-        reach, goal = (z3.simplify(z3.substitute(each, *values)) for each in (reach, goal))
-        if joins:
-            return decide_by_cases(assumptions, reach, goal, self.effort).answer
-        return decide(assumptions, goal, effort=effort or self.effort).answer
-
-    def _constants(self, case: Mapping[str, int]) -> list[tuple[z3.ExprRef, z3.ExprRef]]:
-        """What the sizes are: a value, or any number of five bits.
-
-        That these are all that matter is an assumption of every unit (``sizes``); as numbers
-        of 32 bits with a sign they make every shift a formula over all of their bits.
-        """
-        found: list[tuple[z3.ExprRef, z3.ExprRef]] = []
-        for name, term in self.conditions.parameters.items():
-            bits = term.ctype.bits
-            if name in case:
-                found.append((term.value, z3.BitVecVal(case[name], bits)))
-            elif name in SHIFTS:
-                found.append((term.value, z3.ZeroExt(bits - 5, z3.BitVec(name, 5))))
-        return found
-
-    def cases(self, names: Sequence[str]) -> Iterator[dict[str, int]]:
-        """The values of the parameters that are split, every combination."""
-        for values in itertools.product(*(self.unit.split[name] for name in names)):
-            yield dict(zip(names, values, strict=True))
-
-    def _in_sizes(
-        self, obligation: Obligation, names: Sequence[str], joins: bool = False
-    ) -> str:
-        """For each size by itself.  The first that is not valid decides."""
-        if not names:
-            return "unknown"
-        for case in self.cases(names):
-            answer = self._ask([obligation], case, joins)
-            if answer != "valid":
-                return answer
-        return "valid"
 
     # ------------------------------------------------------------------- failures
 

@@ -29,7 +29,8 @@ def generalised(formulas: Sequence[z3.BoolRef]) -> list[z3.BoolRef]:
     found: dict[int, tuple[z3.ExprRef, z3.ExprRef]] = {}
     for term in _terms(formulas):
         if z3.is_bv(term) and term.decl().kind() in _OPAQUE:
-            found[term.get_id()] = (term, z3.BitVec(f"opaque!{len(found)}", term.size()))
+            name = f"opaque!{len(found)}"
+            found[term.get_id()] = (term, z3.BitVec(name, term.size(), term.ctx))
     pairs = list(found.values())
     # (z3 replaces from the outside inwards: what is inside such a term goes with it.)
     return [_replaced(each, pairs) for each in formulas]
@@ -80,7 +81,7 @@ class _Cases:
         if condition is None:
             return self._leaf(given, path, goal)
         for truth in (True, False):
-            known = (condition, z3.BoolVal(truth))
+            known = (condition, z3.BoolVal(truth, condition.ctx))
             now = [z3.simplify(z3.substitute(each, known)) for each in path]
             fact = condition if truth else z3.Not(condition)
             answer = self.decide(

@@ -79,9 +79,12 @@ class Relevance:
 def decide(
     assumptions: Sequence[z3.BoolRef], goal: z3.BoolRef, milliseconds: int = 0, effort: int = 0
 ) -> Decision:
-    """Do the assumptions imply the goal?  Without limits (0) it takes as long as it takes."""
+    """Do the assumptions imply the goal?  Without limits (0) it takes as long as it takes.
+
+    All of them are of the goal's context.
+    """
     started = time.perf_counter()
-    solver = limited(milliseconds, effort)
+    solver = limited(milliseconds, effort, goal.ctx)
     solver.add(*assumptions, z3.Not(goal))
     result = solver.check()
     seconds = time.perf_counter() - started
@@ -92,9 +95,11 @@ def decide(
     return Decision("unknown", reason=solver.reason_unknown(), seconds=seconds)
 
 
-def limited(milliseconds: int, effort: int) -> z3.Solver:
+def limited(
+    milliseconds: int, effort: int, context: z3.Context | None = None
+) -> z3.Solver:
     """A solver that gives up after so much time, or so many steps (0: never)."""
-    solver = z3.SolverFor("QF_AUFBV")
+    solver = z3.SolverFor("QF_AUFBV", ctx=context)
     if milliseconds:
         solver.set("timeout", milliseconds)
     if effort:

@@ -35,12 +35,12 @@ def answers(name: str, of: Proving, case: dict[str, int] | None = None) -> dict[
     chosen = [each for each in of.selected(theorem(name))]
     for start in range(0, len(chosen), 10):
         part = chosen[start : start + 10]
-        answer = of._ask(part, case or CASE)
+        answer = of.asking(part).ask(case or CASE)
         if answer == "valid":
             found.setdefault("valid", set()).update(each.kind for each in part)
             continue
         for each in part:
-            answer = of._ask([each], case or CASE)
+            answer = of.asking([each]).ask(case or CASE)
             found.setdefault(answer, set()).add(each.kind)
             if answer == "false":
                 return found
