@@ -1,0 +1,266 @@
+"""Values of expressions in a view, and stores.
+
+Integers are mathematical ones, flag words bit-vectors, the rest truth values.  Of an array of
+references it is known where the focus stands in it, and nothing else.  What is not understood
+is any value, a new one at each evaluation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import z3
+
+from ..lang import ir
+from .obligations import FOCUS, OTHERS
+from .values import (
+    BITS,
+    Value,
+    as_bits,
+    as_bool,
+    as_int,
+    harmonised,
+    is_word,
+    number_of,
+    pool_of,
+)
+
+if TYPE_CHECKING:
+    from .view import Execution
+
+
+def evaluate(execution: Execution, expr: ir.Expr) -> Value:
+    """The value of an expression in the present state."""
+    match expr:
+        case ir.Const(value, ctype):
+            return z3.BoolVal(bool(value)) if ctype == ir.BOOL else z3.IntVal(value)
+        case ir.Local(var, None):
+            return execution.state["L", var]
+        case ir.Local(var, position):
+            assert position is not None
+            where = as_int(execution, execution.eval(position))
+            return _read_array(execution, var, execution.thread.locals[var].domain, where)
+        case ir.Shared(var, index):
+            return _read_shared(execution, var, index)
+        case ir.Unary(op, operand, _):
+            return _unary(execution, op, execution.eval(operand))
+        case ir.Binary(("==" | "!=") as op, left, right, _):
+            return _equal(execution, op, left, right)
+        case ir.Binary(op, left, right, _):
+            return _binary(execution, op, execution.eval(left), execution.eval(right))
+        case ir.Cond(test, then, other):
+            one, two = harmonised(execution, execution.eval(then), execution.eval(other))
+            return z3.If(as_bool(execution.eval(test)), one, two)
+        case ir.ListNext(ref):
+            listed = execution.program.shared[ref.var]
+            value = execution.fresh(f"next.{listed.name}", listed.domain)
+            execution.rules.read(execution, listed.name, value)
+            return value
+    raise AssertionError(expr)
+
+
+def _read_array(
+    execution: Execution, var: int | str, domain: ir.Domain, index: z3.ArithRef
+) -> Value:
+    value = execution.fresh(f"element of {var}", domain)
+    if ("in", var) not in execution.state:
+        return value
+    here = z3.Or(
+        z3.And(as_bool(execution.state["in", var]), execution.state["at", var] == index),
+        z3.And(as_bool(execution.state["in2", var]), execution.state["at2", var] == index),
+    )
+    execution.facts.append(value != FOCUS)
+    return z3.If(here, z3.IntVal(FOCUS), value)
+
+
+def _read_shared(execution: Execution, var: int, index: ir.Expr) -> Value:
+    shared = execution.program.shared[var]
+    if ("in", shared.name) in execution.state:
+        where = as_int(execution, execution.eval(index))
+        return _read_array(execution, shared.name, shared.domain, where)
+    other = execution.fresh(shared.name, shared.domain)
+    if ("S", shared.name) not in execution.state:
+        execution.rules.read(execution, shared.name, other)
+        return other
+    value = execution.state["S", shared.name]
+    if execution.rules.set_bit(shared):
+        bits = execution.new(shared.name, z3.BitVecSort(BITS))
+        execution.facts.append((z3.Extract(0, 0, bits) == 1) == value)
+        return bits
+    if shared.length == 1:
+        return value
+    here = focused(execution, shared, index)
+    if not z3.is_true(here):
+        known = execution.rules.other(execution, shared.name)
+        other = other if known is None else known
+    return z3.If(here, value, other)
+
+
+def focused(execution: Execution, shared: ir.SharedVar, index: ir.Expr) -> z3.BoolRef:
+    """Does the index name the focus entry?  (A scalar's only entry does.)"""
+    if shared.length == 1:
+        return z3.BoolVal(True)
+    which = as_int(execution, execution.eval(index))
+    pool = shared.name.partition(".")[0]
+    wanted = FOCUS if pool in execution.rules.pools else 0
+    return z3.simplify(which == wanted * shared.width)
+
+
+def _pool(execution: Execution, expr: ir.Expr) -> str:
+    match expr:
+        case ir.Local(var):
+            return pool_of(execution.thread.locals[var].domain)
+        case ir.Shared(var):
+            return pool_of(execution.program.shared[var].domain)
+        case ir.Cond(_, then, other):
+            return _pool(execution, then) or _pool(execution, other)
+        case ir.ListNext(ref):
+            return pool_of(execution.program.shared[ref.var].domain)
+        case ir.Unary(_, operand):
+            return _pool(execution, operand)
+    return ""
+
+
+def _equal(execution: Execution, op: str, left: ir.Expr, right: ir.Expr) -> z3.BoolRef:
+    one, two = harmonised(execution, execution.eval(left), execution.eval(right))
+    same = one == two
+    pools = execution.rules.pools
+    if _pool(execution, left) in pools and _pool(execution, right) in pools:
+        # Two entries that are not the focus may be the same one or not.
+        same = z3.If(z3.And(one == OTHERS, two == OTHERS), execution.truth("same"), same)
+    return same if op == "==" else z3.Not(same)
+
+
+def _unary(execution: Execution, op: str, value: Value) -> Value:
+    match op:
+        case "not":
+            return z3.Not(as_bool(value))
+        case "cast":
+            return value
+        case "-":
+            return -as_int(execution, value)
+    if isinstance(value, z3.BitVecRef):
+        return ~value
+    number = as_int(execution, value)
+    return -number - 1
+
+
+def _binary(execution: Execution, op: str, one: Value, two: Value) -> Value:
+    match op:
+        case "and":
+            return z3.And(as_bool(one), as_bool(two))
+        case "or":
+            return z3.Or(as_bool(one), as_bool(two))
+        case "&" | "|" | "^":
+            return _bits(execution, op, one, two)
+    if isinstance(one, z3.BitVecRef) or isinstance(two, z3.BitVecRef):
+        word, other = as_bits(execution, one), as_bits(execution, two)
+        match op:
+            case "+":
+                return word + other
+            case "-":
+                return word - other
+            case ">>":
+                return z3.LShR(word, other)
+            case ">":
+                return z3.UGT(word, other)
+        comparison = op in ("<", "<=", ">", ">=")
+        return execution.new(op, z3.BoolSort() if comparison else z3.IntSort())
+    a, b = as_int(execution, one), as_int(execution, two)
+    match op:
+        case "<":
+            return a < b
+        case "<=":
+            return a <= b
+        case ">":
+            return a > b
+        case ">=":
+            return a >= b
+        case "+":
+            return a + b
+        case "-":
+            return a - b
+        case "min":
+            return z3.If(b < a, b, a)
+        case "max":
+            return z3.If(b > a, b, a)
+        case "*" if number_of(a) is not None or number_of(b) is not None:
+            return a * b
+    amount = number_of(b)
+    if amount is not None and 0 <= amount < 64:
+        if op == "<<":
+            return a * (1 << amount)
+        known = number_of(a)
+        if op == ">>" and known is not None:
+            return z3.IntVal(known >> amount)
+    return execution.new(op, z3.IntSort())
+
+
+def _bits(execution: Execution, op: str, one: Value, two: Value) -> Value:
+    if isinstance(one, z3.BitVecRef) or isinstance(two, z3.BitVecRef):
+        a, b = as_bits(execution, one), as_bits(execution, two)
+        return a & b if op == "&" else a | b if op == "|" else a ^ b
+    x, y = as_int(execution, one), as_int(execution, two)
+    p, q = number_of(x), number_of(y)
+    if p is not None and q is not None:
+        return z3.IntVal(p & q if op == "&" else p | q if op == "|" else p ^ q)
+    return execution.new(op, z3.IntSort())
+
+# ------------------------------------------------------------------------ stores
+
+
+def assign(execution: Execution, target: ir.Local | ir.Shared, value: Value) -> None:
+    match target:
+        case ir.Local(var, None):
+            execution.state["L", var] = fit(execution, value, execution.thread.locals[var].domain)
+        case ir.Local(var, index):
+            assert index is not None
+            if ("in", var) in execution.state:
+                where = as_int(execution, execution.eval(index))
+                _store_array(execution, var, where, as_int(execution, value))
+        case ir.Shared(var, index):
+            shared = execution.program.shared[var]
+            if ("in", shared.name) in execution.state:
+                _store_array(execution, shared.name, as_int(execution, execution.eval(index)),
+                                  as_int(execution, value))
+                return
+            focus = focused(execution, shared, index)
+            if execution.rules.set_bit(shared):
+                fitted: Value = z3.Extract(0, 0, as_bits(execution, value)) == 1
+            else:
+                fitted = fit(execution, value, shared.domain)
+            execution.rules.before(execution, shared.name, focus, fitted)
+            if ("S", shared.name) in execution.state:
+                old = execution.state["S", shared.name]
+                execution.state["S", shared.name] = z3.If(focus, fitted, old)
+            execution.rules.after(execution, shared.name, focus, fitted)
+
+
+def fit(execution: Execution, value: Value, domain: ir.Domain) -> Value:
+    if domain.kind == "bool":
+        return as_bool(value)
+    return as_bits(execution, value) if is_word(domain) else as_int(execution, value)
+
+
+def _store_array(
+    execution: Execution, var: int | str, index: z3.ArithRef, value: z3.ArithRef
+) -> None:
+    """Where the focus stands: at most two slots (while something is being moved)."""
+    state = execution.state
+    inside, at = as_bool(state["in", var]), state["at", var]
+    second, at2 = as_bool(state["in2", var]), state["at2", var]
+    is_focus = z3.simplify(value == FOCUS)
+    again = z3.And(inside, at != index)
+    execution.oblige(
+        "slots", str(var),
+        z3.Not(z3.And(is_focus, again, second, at2 != index)),
+        "a page stands in three slots of an array",
+    )  # fmt: skip
+    keep = z3.And(second, at2 != index)
+    old_first = z3.And(inside, at != index)
+    state["in2", var] = z3.simplify(
+        z3.If(is_focus, z3.Or(again, keep), z3.And(keep, old_first))
+    )
+    state["at2", var] = z3.If(z3.And(is_focus, again), at, at2)
+    state["in", var] = z3.simplify(z3.If(is_focus, z3.BoolVal(True), z3.Or(old_first, keep)))
+    state["at", var] = z3.If(is_focus, index, z3.If(old_first, at, at2))
