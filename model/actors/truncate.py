@@ -95,14 +95,19 @@ def _grow(vp: Vnode, length: off_t, depth: int32) -> None:
 
 
 @routine
-def _change(vp: Vnode, length: off_t, window: int32, grow: bool) -> None:
+def change(vp: Vnode, length: off_t, window: int32, shrinks: bool, grows: bool) -> None:
+    """truncate(2), which learns under the vnode lock what it has to do.
+
+    ``shrinks``, ``grows``: which of the two the caller knows to be possible; constants, so that
+    the other is not compiled.
+    """
     rw_enter(vp.v_lock, RW.WRITER)
     fstrans_start(Lock.SHARED)
     error: errno = 0
     if WAPBL:
         error = WAPBL_BEGIN()
     if error == 0:
-        if grow:
+        if grows and (not shrinks or length > vp.i_size):
             if length < vp.i_size:
                 panic("extend to less than the file has")
             _grow(vp, length, 1)
@@ -119,10 +124,10 @@ def _change(vp: Vnode, length: off_t, window: int32, grow: bool) -> None:
 @actor
 def truncate(vp: Vnode, length: off_t, window: int32) -> None:
     """truncate(2) to no more than the file has; ``window`` is the number of the UBC mapping."""
-    _change(vp, length, window, False)
+    change(vp, length, window, True, False)
 
 
 @actor
 def extend(vp: Vnode, length: off_t) -> None:
     """truncate(2) to no less than the file has."""
-    _change(vp, length, 0, True)
+    change(vp, length, 0, False, True)
