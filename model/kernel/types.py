@@ -49,6 +49,9 @@ STALE_MODIFIED: Final = parameter(
     "STALE_MODIFIED", default=1, low=0, high=1, doc="a new page's modified bit"
 )
 MAX_STORES: Final = parameter("MAX_STORES", default=3, low=1, high=6, doc="tokens of stores")
+SCANS: Final = parameter(
+    "SCANS", default=2, low=1, high=8, doc="scans by list at one time that the list has room for"
+)
 NSYNCS: Final = parameter("NSYNCS", default=1, low=1, high=3, doc="flushes judged at one time")
 
 PAGE_SIZE: Final = 1 << PAGE_SHIFT
@@ -60,7 +63,8 @@ FILE_BLOCKS: Final = (FILE_UNITS + FS_BSIZE - 1) // FS_BSIZE
 OFF_MAX: Final = 2 * FILE_UNITS + 8
 # The largest offset stands for LLONG_MAX; no file reaches it.
 LLONG_MAX: Final = OFF_MAX - 1
-MEMQ_CAP: Final = NPAGES + 4
+# Two markers for each scan by the list.
+MEMQ_CAP: Final = NPAGES + 2 * SCANS
 # One window maps at most every page of the file.
 WINDOW_PAGES: Final = FILE_PAGES
 KVA_WINDOWS: Final = NKVA + PAGEDAEMON
