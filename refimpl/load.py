@@ -9,6 +9,7 @@ hang, a byte that is not what was written, or something that grows without end i
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import random
 import sys
@@ -249,8 +250,15 @@ class Load:
     def run(
         self, seconds: float, every: float = 10.0, told: Callable[[str], None] | None = None
     ) -> Report:
-        """Runs for ``seconds``, with a sample ``every`` so many; then compares all files."""
+        """Runs for ``seconds``; then compares all files.
+
+        A sample is taken ``every`` so many seconds, and at least three are: what grows shows
+        only between two of them.  Raises ValueError if ``seconds`` are not positive.
+        """
         try:
+            if not 0 < seconds < math.inf:
+                raise ValueError(f"{seconds} seconds: expected a positive number")
+            every = min(every, seconds / 3)
             self._create()
             self._work(seconds, every, told)
             self._compare()

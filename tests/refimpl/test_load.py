@@ -16,7 +16,7 @@ THREADS, FILES = 16, 1000
 
 def under_load(directory: Path, seconds: float, **knobs: object) -> Report:
     load = Load(directory, threads=THREADS, files=FILES, **knobs)  # type: ignore[arg-type]
-    return load.run(seconds, every=seconds / 3)
+    return load.run(seconds)
 
 
 def judge(report: Report, operations: int) -> None:
@@ -92,5 +92,7 @@ def test_the_command(tmp_path: Path) -> None:
 def test_the_command_says_what_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--threads", "16", "--files", "10"]) == 2
     assert "too few" in capsys.readouterr().err
+    assert main(["--threads", "2", "--files", "20", "--seconds", "0"]) == 2
+    assert "seconds" in capsys.readouterr().err
     assert main(["--directory", "/absent"]) == 2
     assert "/absent" in capsys.readouterr().err
