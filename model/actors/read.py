@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...checker.lang.prelude import RW, actor, int32, routine, rw_enter, rw_exit
+from ..genfs.constants import trunc_page
 from ..kernel.pmap import user_load
 from ..kernel.state import Vnode
 from ..kernel.trans import fstrans_done, fstrans_start
@@ -21,7 +22,7 @@ def _copy_out(vp: Vnode, off: off_t, length: off_t, window: int32, ahead: int32)
             at += 1
         else:
             if ahead > 0:
-                readahead_range(vp, at, ahead, 1)
+                readahead_range(vp, trunc_page(at), ahead, 1)
             error: errno = ubc_fault(vp, at, window, False, 0, 0, 1)
             if error:
                 return error
