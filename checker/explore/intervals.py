@@ -6,10 +6,12 @@ cannot fail, conflicts between elements that cannot be the same.
 
 from __future__ import annotations
 
+import heapq
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from ..lang import ir
+from ..lang.simplify import reverse_postorder
 from .liveness import Liveness, liveness
 from .semantics import COMPARISONS
 
@@ -218,9 +220,11 @@ def analyse(
     known: list[Env | None] = [None] * len(code)
     visits = [0] * len(code)
     known[thread.entry] = start
-    todo = [thread.entry]
+    # Nodes in reverse postorder: what comes before a node is settled first, but for loops.
+    rank = {node: position for position, node in enumerate(reverse_postorder(thread))}
+    todo = [(0, thread.entry)]
     while todo:
-        node = todo.pop()
+        _, node = heapq.heappop(todo)
         env = known[node]
         assert env is not None
         for successor, new in _after(ranges, code[node], env):
@@ -229,13 +233,13 @@ def analyse(
             new = {var: span for var, span in new.items() if mask >> live.offset[var] & 1}
             if old is None:
                 known[successor] = new
-                todo.append(successor)
+                heapq.heappush(todo, (rank[successor], successor))
                 continue
             joined = _join(thread, old, new, visits[successor] >= _WIDEN_AFTER)
             if joined != old:
                 visits[successor] += 1
                 known[successor] = joined
-                todo.append(successor)
+                heapq.heappush(todo, (rank[successor], successor))
     return [env if env is not None else {} for env in known]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -163,11 +164,13 @@ def free_locks(
     """
     code = thread.code
     result: dict[int, frozenset[tuple[int, int]]] = {}
+    members = Counter(node for unit in found.values() for node in unit.nodes)
     for start, unit in found.items():
         action = code[start].action
         syncs = [sync for node in unit.nodes if (sync := code[node].sync) is not None]
         if not isinstance(action, ir.Wait) or any(sync.kind != "wakeup" for sync in syncs):
             continue
+        inside = frozenset(unit.nodes)
         known: dict[int, frozenset[Promise]] = {}
         promised = frozenset(_promises(program, action.guard))
         if not promised:
@@ -175,7 +178,7 @@ def free_locks(
         todo = [(code[start].next, promised)]
         while todo:
             node, promises = todo.pop()
-            if node not in unit.nodes or node == start:
+            if node not in inside or node == start:
                 continue
             old = known.get(node)
             new = promises if old is None else old & promises
@@ -192,7 +195,7 @@ def free_locks(
                 todo += [(successor, after) for successor in instr.successors()]
         for node, promises in known.items():
             locks = frozenset((lock, index) for lock, index, unless in promises if not unless)
-            if locks and not _shared_with_others(node, start, found):
+            if locks and members[node] == 1:  # it belongs to no unit that begins elsewhere
                 result[node] = locks
     return result
 
@@ -219,8 +222,3 @@ def _known(promises: frozenset[Promise], test: ir.Expr, truth: bool) -> frozense
         (lock, index, frozenset(c for c in unless if not _denies(test, truth, c)))
         for lock, index, unless in promises
     )
-
-
-def _shared_with_others(node: int, start: int, found: dict[int, Unit]) -> bool:
-    """Does the node also belong to a unit that begins elsewhere?"""
-    return any(node in unit.nodes for other, unit in found.items() if other != start)

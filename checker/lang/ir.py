@@ -445,28 +445,31 @@ class Program:
 
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The direct subexpressions."""
-    match expr:
-        case Const() | Param():
-            return ()
-        case Local(_, index):
-            return () if index is None else (index,)
-        case Shared(_, index):
-            return (index,)
-        case Unary(_, operand, _):
-            return (operand,)
-        case Binary(_, left, right, _):
-            return (left, right)
-        case Cond(test, then, other):
-            return (test, then, other)
-        case ListNext(listref, node):
-            return (listref.base, node)
+    # Tests of the type, the most frequent first: nothing else of the compiler runs as often.
+    if isinstance(expr, Const):
+        return ()
+    if isinstance(expr, Binary):
+        return (expr.left, expr.right)
+    if isinstance(expr, Local):
+        return () if expr.index is None else (expr.index,)
+    if isinstance(expr, Shared):
+        return (expr.index,)
+    if isinstance(expr, Unary):
+        return (expr.operand,)
+    if isinstance(expr, Cond):
+        return (expr.test, expr.then, expr.other)
+    if isinstance(expr, ListNext):
+        return (expr.list.base, expr.node)
+    return ()
 
 
 def walk(expr: Expr) -> Iterator[Expr]:
     """The expression and all its subexpressions, outermost first."""
-    yield expr
-    for child in children(expr):
-        yield from walk(child)
+    todo = [expr]
+    while todo:
+        one = todo.pop()
+        yield one
+        todo.extend(reversed(children(one)))
 
 
 def action_reads(action: Action) -> Iterator[Expr]:

@@ -18,28 +18,37 @@ def simplify(program: ir.Program) -> ir.Program:
 
 
 def map_expr(expr: ir.Expr, f: Callable[[ir.Expr], ir.Expr]) -> ir.Expr:
-    """Rebuild an expression bottom-up: subexpressions first, folded, then ``f`` on the result."""
+    """Rebuild an expression bottom-up: subexpressions first, folded, then ``f`` on the result.
 
-    def sub(part: ir.Expr) -> ir.Expr:
-        return map_expr(part, f)
-
-    match expr:
-        case ir.Local(var, index) if index is not None:
-            return f(ir.Local(var, sub(index)))
-        case ir.Shared(var, index):
-            return f(ir.Shared(var, sub(index)))
-        case ir.Unary(op, operand, ctype):
-            return f(fold.unary(op, sub(operand), ctype))
-        case ir.Binary(op, left, right, ctype):
-            one, two = sub(left), sub(right)
-            try:
-                return f(fold.binary(op, one, two, ctype))
-            except ZeroDivisionError:
-                return f(ir.Binary(op, one, two, ctype))
-        case ir.Cond(test, then, other):
-            return f(fold.cond(sub(test), sub(then), sub(other)))
-        case ir.ListNext(ref, node):
-            return f(ir.ListNext(_map_list(ref, f), sub(node)))
+    What does not change is not copied.
+    """
+    if isinstance(expr, ir.Const):
+        return f(expr)
+    if isinstance(expr, ir.Binary):
+        left, right = map_expr(expr.left, f), map_expr(expr.right, f)
+        if left is expr.left and right is expr.right:
+            return f(expr)
+        try:
+            return f(fold.binary(expr.op, left, right, expr.ctype))
+        except ZeroDivisionError:
+            return f(ir.Binary(expr.op, left, right, expr.ctype))
+    if isinstance(expr, ir.Local):
+        if expr.index is None:
+            return f(expr)
+        index = map_expr(expr.index, f)
+        return f(expr if index is expr.index else ir.Local(expr.var, index))
+    if isinstance(expr, ir.Shared):
+        index = map_expr(expr.index, f)
+        return f(expr if index is expr.index else ir.Shared(expr.var, index))
+    if isinstance(expr, ir.Unary):
+        operand = map_expr(expr.operand, f)
+        return f(expr if operand is expr.operand else fold.unary(expr.op, operand, expr.ctype))
+    if isinstance(expr, ir.Cond):
+        parts = map_expr(expr.test, f), map_expr(expr.then, f), map_expr(expr.other, f)
+        same = all(new is old for new, old in zip(parts, ir.children(expr), strict=True))
+        return f(expr if same else fold.cond(*parts))
+    if isinstance(expr, ir.ListNext):
+        return f(ir.ListNext(_map_list(expr.list, f), map_expr(expr.node, f)))
     return f(expr)
 
 
@@ -119,7 +128,7 @@ def propagate(thread: ir.Thread) -> ir.Thread:
     """
     code = thread.code
     live = _live(thread)
-    rank = {node: position for position, node in enumerate(_reverse_postorder(thread))}
+    rank = {node: position for position, node in enumerate(reverse_postorder(thread))}
     facts: list[Facts | None] = [None] * len(code)
     facts[thread.entry] = {}
     queue = [(0, thread.entry)]
@@ -171,7 +180,8 @@ def _meet(one: Facts, two: Facts) -> Facts:
     return result
 
 
-def _reverse_postorder(thread: ir.Thread) -> list[int]:
+def reverse_postorder(thread: ir.Thread) -> list[int]:
+    """The nodes that can be reached, each before its successors but for loops."""
     order: list[int] = []
     seen = {thread.entry}
     stack = [(thread.entry, iter(thread.code[thread.entry].successors()))]
@@ -204,7 +214,7 @@ def _live(thread: ir.Thread) -> list[int]:
             case _:
                 defines.append(0)
     live = [0] * len(thread.code)
-    order = _reverse_postorder(thread)[::-1]
+    order = reverse_postorder(thread)[::-1]
     changed = True
     while changed:
         changed = False
