@@ -223,7 +223,9 @@ class Load:
         # Room for all files at their largest, and for blocks that wait until they can be reused.
         size = files * 3 * LARGEST // 2
         longest = max(2 * LARGEST, self.stripes * STRIPE)
-        format_image(self._image, size, block_size, files, longest, fill=b"\xee")
+        # A file that is removed while the syncer has it keeps its inode a little longer.
+        inodes = files + 4 * threads
+        format_image(self._image, size, block_size, inodes, longest, fill=b"\xee")
         chosen: dict[str, object] = {
             "memory_pages": memory_pages,
             "journal": journal,
