@@ -17,7 +17,7 @@ from ..trace.names import line_ranges
 from ..trace.record import save
 from .library import HARDENED, Library
 from .outcome import Outcome, Verdict, Violation
-from .pool import Report
+from .pool import Report as Tell
 from .work import Task, counterexample
 
 if TYPE_CHECKING:  # z3 is loaded only where it is used
@@ -38,7 +38,15 @@ class Reported:
     program: ir.Program
 
 
-def check_bounded(task: Task, tell: Report) -> Outcome:
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The violations confirmed; ``undecided``: for how many more z3 did not name inputs."""
+
+    violations: list[Reported]
+    undecided: int
+
+
+def check_bounded(task: Task, tell: Tell) -> Outcome:
     """Check one scenario within bounds and save a trace for each violation."""
     from ..symbolic.bmc.run import explore_bounded
     from ..symbolic.bmc.states import Bounds
@@ -71,7 +79,7 @@ def check_bounded(task: Task, tell: Report) -> Outcome:
         raise ScenarioError(task.scenario.file, "setup", str(error)) from None
     reported = report(library, task, result)
     violations = []
-    for number, one in enumerate(reported, start=1):
+    for number, one in enumerate(reported.violations, start=1):
         trace = counterexample(
             library, one.scenario, one.program, one.found, fine_stops(one.program)
         )
@@ -90,7 +98,7 @@ def check_bounded(task: Task, tell: Report) -> Outcome:
                 finding=known.id if known else None,
             )
         )
-    verdict, why = _verdict(task, result, bool(violations))
+    verdict, why = _verdict(task, result, bool(violations), reported.undecided)
     search = result.search
     return Outcome(
         scenario=task.scenario.name,
@@ -106,15 +114,21 @@ def check_bounded(task: Task, tell: Report) -> Outcome:
     )
 
 
-def report(library: Library, task: Task, result: Bounded) -> list[Reported]:
+def report(library: Library, task: Task, result: Bounded) -> Report:
     """Every violation with an ordinary scenario that shows it, confirmed by the interpreter."""
     from ..symbolic.bmc.concrete import schedule
     from ..symbolic.bmc.follow import Follower
+    from ..symbolic.bmc.guards import Undecided
 
     followers: dict[str, tuple[Scenario, Follower]] = {}
     found: dict[tuple[object, ...], Reported] = {}
+    undecided = 0
     for candidate in shown(result.candidates):
-        plan = schedule(result.program, result.guards, candidate)
+        try:
+            plan = schedule(result.program, result.guards, candidate)
+        except Undecided:
+            undecided += 1
+            continue
         scenario, program = task.scenario, result.program
         if open_arguments(scenario):
             scenario = closed(scenario, plan.inputs)
@@ -126,7 +140,7 @@ def report(library: Library, task: Task, result: Bounded) -> list[Reported]:
         one = follower.found(plan)
         key = (one.kind, one.property, one.lines, one.message)
         found.setdefault(key, Reported(one, scenario, follower.program))
-    return list(found.values())
+    return Report(list(found.values()), undecided)
 
 
 def shown(candidates: list[Candidate]) -> list[Candidate]:
@@ -140,7 +154,22 @@ def shown(candidates: list[Candidate]) -> list[Candidate]:
     return chosen
 
 
-def _verdict(task: Task, result: Bounded, violated: bool) -> tuple[Verdict, str]:
+def _verdict(
+    task: Task, result: Bounded, violated: bool, undecided: int
+) -> tuple[Verdict, str]:
+    """The verdict and what is to be said with it.
+
+    ``undecided`` violations are for some inputs that z3 did not name in its time: where there is
+    no other, nothing is shown, and the verdict is "inconclusive".
+    """
+    verdict, why = _searched(task, result, violated)
+    if not undecided:
+        return verdict, why
+    unnamed = f"z3 did not name the inputs of {undecided} violation{'s' * (undecided != 1)}"
+    return ("violated" if violated else "inconclusive"), f"{unnamed}; {why}"
+
+
+def _searched(task: Task, result: Bounded, violated: bool) -> tuple[Verdict, str]:
     """Within bounds "holds" is said only where the bounds cut nothing off."""
     limits = task.effort.mode.limits
     bounds = [

@@ -175,6 +175,10 @@ def counterexample(
 
 def _verdict(task: Task, program: ir.Program, result: Result) -> tuple[Verdict, str]:
     """The verdict; what was declared possible and is not makes "holds" inconclusive."""
+    notes = [result.note]
+    if result.left_out:
+        plural = "s" * (result.left_out != 1)
+        notes.append(f"{result.left_out:,} inconsistent choice{plural} of the setup left out")
     if not result.complete:
         why = {
             "max_states": f"stopped after {result.states:,} states: raise --max-states",
@@ -182,7 +186,7 @@ def _verdict(task: Task, program: ir.Program, result: Result) -> tuple[Verdict, 
             "max_memory": f"stopped at {task.effort.max_memory} MiB: raise --max-memory",
             "walks": "",
         }.get(result.bound, f"stopped: {result.bound}")
-        return result.verdict, "; ".join(filter(None, (why, result.note)))
+        return result.verdict, "; ".join(filter(None, (why, *notes)))
     missing = [name for name, path in result.witnesses.items() if path is None]
     lines = _unreached(task.scenario, program, result)
     parts = []
@@ -191,9 +195,9 @@ def _verdict(task: Task, program: ir.Program, result: Result) -> tuple[Verdict, 
     if lines:
         parts.append(f"lines never executed: {line_ranges(lines)}")
     if not parts:
-        return result.verdict, result.note
+        return result.verdict, "; ".join(filter(None, notes))
     why = f"{'; '.join(parts)}, which the scenario says are possible"
-    why = "; ".join(filter(None, (why, result.note)))
+    why = "; ".join(filter(None, (why, *notes)))
     return ("inconclusive" if result.verdict == "holds" else result.verdict), why
 
 

@@ -47,12 +47,16 @@ class Outcome:
 
 @dataclass(slots=True)
 class Facts:
-    """What is known of a program whatever its stops are."""
+    """What is known of a program whatever its stops are.
+
+    ``left_out``: choices of what the setup leaves open that are inconsistent (:mod:`.openings`).
+    """
 
     program: ir.Program
     live: list[Liveness]
     envs: list[list[Env]]
     initial: list[State]
+    left_out: int = 0
 
 
 def facts(program: ir.Program) -> Facts:
@@ -61,7 +65,8 @@ def facts(program: ir.Program) -> Facts:
     envs = [
         analyse(program, thread, own) for thread, own in zip(program.threads, live, strict=True)
     ]
-    return Facts(program, live, envs, Interpreter(program).run_setup())
+    beginning = Interpreter(program).begin()
+    return Facts(program, live, envs, beginning.states, beginning.left_out)
 
 
 class Engine:

@@ -274,6 +274,7 @@ class Run:
             bound=search.bound,
             stops=[list(row) for row in self.stops],
             restarts=self.restarts,
+            left_out=self.known.left_out,
             reductions=() if self.reduction is None else ("merging",),
             races=[] if self.reduction is None else self.reduction.races(),
         )

@@ -20,6 +20,7 @@ from ..lang import ir
 from . import semantics
 from .errors import InternalError, SetupError
 from .liveness import Liveness, liveness
+from .openings import Ending, Openings
 
 FUEL = 20_000
 ENDED = -1
@@ -66,6 +67,14 @@ class StepResult:
     choices: tuple[int, ...]
     executed: tuple[int, ...]
     violation: Violation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """The initial states, and how many choices of what the setup leaves open are left out."""
+
+    states: list[State]
+    left_out: int
 
 
 class _Fault(Exception):
@@ -301,6 +310,14 @@ def fault_message(program: ir.Program, instr: ir.Instr, name: str) -> str:
     return "an access outside " + (" or ".join(names) or "a local array")
 
 
+def setup_failure(program: ir.Program, violation: Violation | None) -> str:
+    """Why there is no initial state: the check that fails, or (None) no way to the end."""
+    if violation is None:
+        return f"{program.name}: the setup has no way to its end"
+    where = program.setup.code[violation.instr].where
+    return f"{where.file}:{where.line}: setup: {violation.property}: {violation.message}"
+
+
 def _describe(program: ir.Program, instr: ir.Instr, fault: _Fault) -> str:
     return fault_message(program, instr, fault.name)
 
@@ -345,6 +362,14 @@ class Interpreter:
 
     def run_setup(self) -> list[State]:
         """The initial states: one for each different result of the setup's choices."""
+        return self.begin().states
+
+    def begin(self, *, consistent: bool = True) -> Beginning:
+        """Execute the setup, for all its choices; :mod:`.openings` says which are left out.
+
+        ``consistent`` False: those that break an invariant at the beginning are not.  Raises
+        SetupError where the setup fails whatever is chosen.
+        """
         program = self.program
         setup = program.setup
         start = _Run(
@@ -363,17 +388,30 @@ class Interpreter:
             )
             for index, thread in enumerate(program.threads)
         )
-        states: dict[State, None] = {}
+        openings = Openings(setup)
+        endings: list[Ending[State]] = []
+        failures: list[Violation] = []
         for run, violation in _Machine(program, setup, whole=True).outcomes(start):
-            if violation is not None:
-                where = setup.code[violation.instr].where
-                raise SetupError(
-                    f"{where.file}:{where.line}: setup: {violation.property}: {violation.message}"
-                )
-            states.setdefault(State(tuple(tuple(row) for row in run.shared), threads))
-        if not states:
-            raise SetupError(f"{program.name}: the setup has no way to its end")
-        return list(states)
+            state: State | None = None
+            if violation is None:
+                state = State(tuple(tuple(row) for row in run.shared), threads)
+            else:
+                failures.append(violation)
+            endings.append(Ending(openings.chosen(run.executed, run.choices), state))
+        kept = openings.accepted(endings)
+        if not kept:
+            raise SetupError(setup_failure(program, failures[0] if failures else None))
+        if consistent:
+            kept = openings.consistent(endings, kept, self.breaks)
+        return Beginning(openings.states(endings, kept), openings.choices - len(kept))
+
+    def breaks(self, state: State) -> bool:
+        """Is an invariant broken in a state, of those that hold before the end?"""
+        return any(
+            not eval_expr(invariant.test, state)
+            for invariant in self.program.invariants
+            if not invariant.terminal_only and eval_expr(invariant.when, state)
+        )
 
     def fine_step(self, state: State, thread: int) -> list[StepResult]:
         """All outcomes of one unit of a thread: from its stop up to the next ones.

@@ -6,16 +6,17 @@ from dataclasses import replace
 
 from ..lang import ir
 from ..lang.prune import drop_ghosts, freeze
-from .interpret import run_setup
+from .interpret import Interpreter
 
 
 def prepare(program: ir.Program) -> ir.Program:
     """Fold what no thread writes, and drop ghosts that nobody reads.
 
     The threads' behaviour is unchanged.  Raises SetupError when the setup itself violates a
-    property.
+    property.  States that will be left out because of an invariant are looked at too: what is
+    folded here is right for them, so that they are recognised again.
     """
-    states = run_setup(replace(program, threads=[]))
+    states = Interpreter(replace(program, threads=[])).begin(consistent=False).states
     initial: list[tuple[int | None, ...]] = [
         tuple(
             values[0] if len(set(values)) == 1 else None

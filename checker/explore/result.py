@@ -101,6 +101,9 @@ class Result:
     are those of the last search alone, without what came before and after.  ``note`` is what
     must be said with the verdict, after other kinds of search.
 
+    ``left_out``: choices of what the setup leaves open that are inconsistent (:mod:`.openings`),
+    of which nothing is said.
+
     ``omission``: the search kept fingerprints of states, and this bounds the probability that it
     left a state out because of that.
 
@@ -132,6 +135,7 @@ class Result:
     memory: int = 0
     kept: list[bytes] | None = None
     note: str = ""
+    left_out: int = 0
     reductions: tuple[str, ...] = ()
     omission: float | None = None
 

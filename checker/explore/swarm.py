@@ -87,6 +87,7 @@ def explore_swarm(
         program=program.name, granularity=granularity, complete=False, bound=bound,
         stops=fine_stops(program), states=estimate(stats), transitions=stats.steps,
         depth=stats.longest, violations=violations, witnesses=report.witnesses(),
+        left_out=run.known.left_out,
         covered=covered, engine="native", state_bytes=model.layout.size,
         reductions=() if run.reduction is None else ("merging",),
         search_seconds=searched, seconds=time.monotonic() - started, memory=memory_used(),

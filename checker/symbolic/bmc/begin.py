@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ...explore.engine import Facts
 from ...explore.errors import SetupError
-from ...explore.interpret import Interpreter, State, ThreadState
+from ...explore.interpret import (
+    Interpreter,
+    State,
+    ThreadState,
+    Violation,
+    fault_message,
+    setup_failure,
+)
 from ...explore.intervals import analyse
 from ...explore.liveness import liveness
 from ...lang import ir
 from ...lang.prune import drop_ghosts, freeze
 from .expressions import Places
 from .guards import Guard, Guards
+from .instructions import Outcome
 from .segment import Machine
 from .values import Cases, Value, Values
 
@@ -24,7 +32,8 @@ _SAMPLES = 48
 class Beginning:
     """Memory after the setup, for each way its choices fall, with the inputs it is for.
 
-    ``refused``: inputs for which the setup itself fails.
+    ``refused``: inputs for which the setup fails, or has no way to its end; the states are not
+    for those (:mod:`...explore.openings` says what is left out, and why).
     """
 
     states: tuple[tuple[tuple[Value, ...], Guard], ...]
@@ -32,20 +41,50 @@ class Beginning:
 
 
 def begin(program: ir.Program, values: Values) -> Beginning:
-    """Execute the setup.  Raises SetupError where no input leads to its end."""
+    """Execute the setup.  Raises SetupError where no input leads to its end without a failure."""
     guards = values.guards
     machine = Machine(program, program.setup, values, (), whole=True)
     memory: tuple[Value, ...] = tuple(value for var in program.shared for value in var.initial)
     outcomes = machine.run(program.setup.entry, memory, machine.initial, guards.true)
-    refused = guards.any(outcome.condition for outcome in outcomes if outcome.failed)
+    failed = guards.any(outcome.condition for outcome in outcomes if outcome.failed)
+    ended = guards.any(outcome.condition for outcome in outcomes if not outcome.failed)
+    accepted = guards.without(ended, failed)
+    if not guards.possible(accepted):
+        raise SetupError(setup_failure(program, _failure(program, outcomes)))
     states: dict[tuple[Value, ...], Guard] = {}
     for outcome in outcomes:
-        if not outcome.failed:
-            known = states.get(outcome.shared, guards.false)
-            states[outcome.shared] = guards.either(known, outcome.condition)
-    if not states:
-        raise SetupError(f"{program.name}: the setup has no way to its end")
-    return Beginning(tuple(states.items()), refused)
+        condition = guards.both(outcome.condition, accepted)
+        if not outcome.failed and guards.possible(condition):
+            shared = outcome.shared
+            if condition is not outcome.condition:
+                shared = tuple(_within(value, condition, values) for value in shared)
+            states[shared] = guards.either(states.get(shared, guards.false), condition)
+    return Beginning(tuple(states.items()), guards.negation(accepted))
+
+
+def _within(value: Value, condition: Guard, values: Values) -> Value:
+    """The value with those of its cases only that are possible under a condition."""
+    if not isinstance(value, Cases):
+        return value
+    guards = values.guards
+    kept = values.of(
+        (one, guard) for one, guard in value.cases
+        if guards.possible(guards.both(guard, condition))
+    )  # fmt: skip
+    return values.under(kept, condition)
+
+
+def _failure(program: ir.Program, outcomes: Iterable[Outcome]) -> Violation | None:
+    """The first check of the setup that fails, if one does."""
+    for outcome in outcomes:
+        if outcome.failed:
+            instr, name = program.setup.code[outcome.node], outcome.failed
+            if isinstance(instr.action, ir.Check) and instr.action.name == name:
+                message = instr.action.message
+            else:
+                message = fault_message(program, instr, name)
+            return Violation(name, message, program.setup.index, outcome.node)
+    return None
 
 
 def specialise(program: ir.Program, beginning: Beginning) -> ir.Program:

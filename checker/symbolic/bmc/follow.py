@@ -208,8 +208,34 @@ class Follower:
         for thread in self.program.threads:
             if thread.name == schedule.subject:
                 pc = state.threads[thread.index].pc
-                if pc != ENDED:
+                if pc != ENDED and not self._can_end(state, thread.index):
                     causes.stuck(depth, thread.index, {0: pc})
+
+    def _can_end(self, state: State, thread: int) -> bool:
+        """Can the thread still end, or anything go wrong that is reported as something else?
+
+        Everything that is reachable from the state is looked at, in fine steps.
+        """
+        layout = self.engine.layout
+        spot = layout.threads[thread].pc
+        start = layout.encode(state)
+        seen, todo = {start}, [start]
+        while todo:
+            here = todo.pop()
+            if spot.load(here) == 0:
+                return True
+            moved = False
+            for other in self.program.threads:
+                for outcome in self.engine.outcomes(here, other.index):
+                    moved = True
+                    if outcome.after is None:
+                        return True
+                    if outcome.after not in seen:
+                        seen.add(outcome.after)
+                        todo.append(outcome.after)
+            if not moved:
+                return True
+        return False
 
 
 def follow(program: ir.Program, schedule: Schedule) -> Found:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ...explore.engine import fine_stops
-from ...explore.errors import SetupError
 from ...explore.pygen import Checks
 from ...explore.reduce import Evidence, Reduction
 from ...explore.result import Granularity
@@ -17,7 +16,7 @@ from .begin import Beginning, begin, known, specialise
 from .guards import Encoding, Guards, Undecided
 from .search import Search
 from .segment import Machine
-from .states import Bounds, Candidate
+from .states import Bounds, Candidate, OutOfTime
 from .values import Values
 
 
@@ -27,8 +26,8 @@ class Bounded:
 
     ``complete``: the bounds cut nothing off.  ``bound``: what ended the search before its time
     (``undecided``: z3 did not answer).  ``candidates``: one violation of each kind, those with the
-    fewest switches first; they are not confirmed yet.  ``refused``: for some inputs the setup
-    fails or the initial state is inconsistent; nothing is said about those.
+    fewest switches first; they are not confirmed yet.  ``refused``: some inputs are inconsistent
+    (:mod:`...explore.openings`); nothing is said about those.
     """
 
     program: ir.Program
@@ -66,7 +65,8 @@ def explore_bounded(
     """Search a program as it was compiled (see :func:`...explore.prepare.prepare`: not that).
 
     ``joining``: paths that meet inside a block become one (slower: see the decision record).
-    ``milliseconds`` are z3's for one question.  Raises SetupError where no input is consistent.
+    ``milliseconds`` are z3's for one question.  Raises SetupError where the setup fails for every
+    input.
     """
     started = time.monotonic()
     guards = Guards(encoding, milliseconds)
@@ -74,9 +74,14 @@ def explore_bounded(
     result = Bounded(program, guards, None)
     try:
         beginning = begin(program, values)
-        _search(program, beginning, values, bounds, granularity, joining, progress, result)
+        _search(program, beginning, values, bounds, granularity, joining, progress, result, started)
     except Undecided as error:
-        result.bound = f"undecided ({error})"
+        result.bound, result.complete = f"undecided ({error})", False
+    except OutOfTime:
+        result.bound, result.complete = "max_seconds", False
+    if result.search is not None:  # what was found before z3 or the time gave out was found
+        found = [*result.search.candidates.values(), *result.candidates]
+        result.candidates = sorted(found, key=lambda one: (one.switches, one.at.depth))
     result.seconds = time.monotonic() - started
     return result
 
@@ -84,7 +89,7 @@ def explore_bounded(
 def _search(
     source: ir.Program, beginning: Beginning, values: Values, bounds: Bounds,
     granularity: Granularity, joining: bool, progress: Callable[[Search], None] | None,
-    result: Bounded,
+    result: Bounded, started: float,
 ) -> None:  # fmt: skip
     program = result.program = specialise(source, beginning)
     # Every thread's first step may make inputs: they must be there before samples are taken.
@@ -104,11 +109,9 @@ def _search(
         unsure: Callable[[Evidence], bool] | None = None if reduction is None else reduction.unsure
         search = result.search = Search(
             program, values, machines, beginning.states, bounds, unsure, progress,
-            result.restarts,
+            result.restarts, started,
         )
         search.narrow()
-        if not search.initial:
-            raise SetupError(f"{program.name}: the invariants hold in no initial state")
         search.run()
         complete = search.complete
         if reduction is None or not (search.abandoned or (not search.bound
@@ -118,15 +121,13 @@ def _search(
         result.restarts += 1
     result.stops, result.complete, result.bound = stops, complete, search.bound
     result.refused = search.refused or values.guards.possible(beginning.refused)
-    candidates = list(search.candidates.values())
-    if complete:
-        candidates += search.never()
-    result.candidates = sorted(candidates, key=lambda one: (one.switches, one.at.depth))
     result.covered = [set(machine.seen.covered) for machine in machines]
     result.witnesses = {
         witness.name: which in search.witnesses
         for which, witness in enumerate(program.witnesses)
     }
+    if complete:
+        result.candidates += search.never()
 
 
 def declare(thread: ir.Thread, values: Values) -> None:

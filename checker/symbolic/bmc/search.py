@@ -25,7 +25,7 @@ from .expressions import Function, Path, Places, Split, Translator
 from .guards import Guard
 from .instructions import Outcome
 from .segment import Machine
-from .states import Arrival, Bounds, Candidate, Entry
+from .states import Arrival, Bounds, Candidate, Entry, OutOfTime
 from .values import Value, Values
 
 _CHUNK = 256
@@ -41,17 +41,22 @@ class _Predicate:
 
 
 class Search:
-    """One search.  ``initial``: memory after the setup (for each choice in it), with its inputs."""
+    """One search.  ``initial``: memory after the setup (for each choice in it), with its inputs.
+
+    ``started``: when the first of several searches began (``restarts`` were before this one).
+    """
 
     def __init__(
         self, program: ir.Program, values: Values, machines: Sequence[Machine],
         initial: Sequence[tuple[tuple[Value, ...], Guard]], bounds: Bounds,
         unsure: Callable[[Search], bool] | None = None,
         progress: Callable[[Search], None] | None = None, restarts: int = 0,
+        started: float | None = None,
     ) -> None:
         self.program, self.values, self.machines = program, values, machines
         self.guards, self.bounds = values.guards, bounds
         self.unsure, self.progress, self.restarts = unsure, progress, restarts
+        self.started = time.monotonic() if started is None else started
         self.entries: dict[tuple[object, ...], Entry] = {}
         self.candidates: dict[tuple[object, ...], Candidate] = {}
         self.witnesses: dict[int, Candidate] = {}
@@ -60,7 +65,6 @@ class Search:
         self.abandoned = False
         self.transitions = 0
         self.depth = 0
-        self.merged = 0
         self._queue: list[tuple[int, int, int, Arrival, int]] = []
         self._cut: list[tuple[Arrival, int]] = []
         self._count = 0
@@ -113,16 +117,23 @@ class Search:
             )
 
     def narrow(self) -> None:
-        """Leave out the inputs for which the initial state breaks an invariant."""
-        kept = []
-        for shared, condition in self.initial:
-            good = self.consistent(shared, condition)
-            self.refused = self.refused or self.guards.possible(
-                self.guards.without(condition, good)
-            )
-            if self.guards.possible(good):
-                kept.append((shared, good))
-        self.initial = kept
+        """Leave out the inputs for which an initial state breaks an invariant.
+
+        Where that would be all of them it is no matter of the inputs: they stay, and the search
+        reports it (:mod:`...explore.openings`).
+        """
+        guards = self.guards
+        asked = guards.any(condition for _, condition in self.initial)
+        broken = guards.any(
+            guards.without(condition, self.consistent(shared, condition))
+            for shared, condition in self.initial
+        )
+        good = guards.without(asked, broken)
+        if not guards.possible(good) or not guards.possible(broken):
+            return
+        self.refused = True
+        kept = [(shared, guards.both(condition, good)) for shared, condition in self.initial]
+        self.initial = [(shared, left) for shared, left in kept if guards.possible(left)]
 
     def consistent(self, shared: tuple[Value, ...], where: Guard) -> Guard:
         """The inputs for which every invariant that can be asked holds in a state."""
@@ -138,7 +149,6 @@ class Search:
 
     def run(self) -> None:
         """Search until nothing is left within the bounds, or a bound ends it."""
-        self.begun = time.monotonic()
         nodes = tuple(thread.entry for thread in self.program.threads)
         local = tuple(machine.initial for machine in self.machines)
         for shared, condition in self.initial:
@@ -169,8 +179,16 @@ class Search:
             return  # it is done: nothing was cut off by what follows
         elif bounds.states is not None and len(self.entries) > bounds.states:
             self.bound = "max_states"
-        elif bounds.seconds is not None and time.monotonic() - self.begun > bounds.seconds:
+        elif self._late():
             self.bound = "max_seconds"
+
+    def _late(self) -> bool:
+        seconds = self.bounds.seconds
+        return seconds is not None and time.monotonic() - self.started > seconds
+
+    def _in_time(self) -> None:
+        if self._late():
+            raise OutOfTime
 
     def _expand(self, arrival: Arrival, thread: int, switches: int) -> None:
         """Run a thread from a state, for the inputs for which that was not done yet."""
@@ -179,12 +197,13 @@ class Search:
         if not self.guards.possible(need):
             return
         steps = self.bounds.steps
-        outcomes = self._run(entry, thread, need)
+        # At the last state that a schedule may have only whether it is terminal matters.
+        last = steps is not None and arrival.depth >= steps
+        outcomes = (self._peek if last else self._run)(entry, thread, need)
         blocked = need
         for outcome in outcomes:
             blocked = self.guards.without(blocked, outcome.condition)
-        if steps is not None and arrival.depth >= steps:
-            # The last state that a schedule may have: only whether it is terminal matters.
+        if last:
             self._cut.append((arrival, thread))
         else:
             entry.done[thread].append((arrival.depth, arrival.condition))
@@ -198,6 +217,16 @@ class Search:
         return self.machines[thread].run(
             entry.nodes[thread], entry.shared, entry.locals[thread], condition
         )
+
+    def _peek(self, entry: Entry, thread: int, condition: Guard) -> list[Outcome]:
+        """What a thread could do, without doing it: nothing of it counts as covered."""
+        seen = self.machines[thread].seen
+        covered = set(seen.covered)
+        try:
+            return self._run(entry, thread, condition)
+        finally:
+            seen.tried |= seen.covered - covered
+            seen.covered = covered
 
     def _undone(self, entry: Entry, thread: int, arrival: Arrival) -> Guard:
         rest = arrival.condition
@@ -239,8 +268,6 @@ class Search:
         if entry is None:
             done: list[list[tuple[int, Guard]]] = [[] for _ in nodes]
             entry = self.entries[key] = Entry(nodes, shared, local, guards.false, done)
-        else:
-            self.merged += 1
         if before is not None:
             before.entry.edges.append((condition, entry))
         depth = 0 if before is None else before.depth + 1
@@ -307,8 +334,9 @@ class Search:
                     nodes[arrival.thread],
                 )  # fmt: skip
                 name = self.program.invariants[which].name
+                thread = None if before is None else arrival.thread
                 self._candidate(
-                    key, Candidate("invariant", name, arrival, newly, arrival.thread, which=which)
+                    key, Candidate("invariant", name, arrival, newly, thread, which=which)
                 )
         for which, predicate in enumerate(self._witnessed):
             if which not in self.witnesses:
@@ -322,7 +350,7 @@ class Search:
         entry, guards = arrival.entry, self.guards
         for other in range(len(entry.nodes)):
             if other != thread and entry.nodes[other] != ENDED:
-                for outcome in self._run(entry, other, rest):
+                for outcome in self._peek(entry, other, rest):
                     if outcome.broken:
                         self.wrong.add((other, outcome.node))
                     rest = guards.without(rest, outcome.condition)
@@ -355,10 +383,11 @@ class Search:
     def left(self) -> Iterator[tuple[Arrival, int]]:
         """What the bounds cut off and nothing else did: from which arrival, which thread."""
         for arrival, thread in self._cut:
+            self._in_time()
             need = arrival.condition
             for _, guard in arrival.entry.done[thread]:
                 need = self.guards.without(need, guard)
-            if self.guards.possible(need) and self._run(arrival.entry, thread, need):
+            if self.guards.possible(need) and self._peek(arrival.entry, thread, need):
                 yield arrival, thread
 
     @property
@@ -384,6 +413,7 @@ class Search:
             while changed:
                 changed = False
                 for entry in reversed(self.entries.values()):
+                    self._in_time()
                     known = good[id(entry)]
                     more = known
                     for condition, target in entry.edges:

@@ -21,6 +21,10 @@ class Bounds:
     first: bool = False
 
 
+class OutOfTime(Exception):
+    """The time of :attr:`Bounds.seconds` is over, behind the search itself."""
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Entry:
     """A symbolic state but for its condition.

@@ -9,8 +9,17 @@ from typing import Any
 
 import pytest
 
+from genfscheck.checker.cli import Subject
+from genfscheck.checker.cli.bounded import check_bounded
+from genfscheck.checker.cli.modes import Limits, Mode
+from genfscheck.checker.cli.work import Effort, Task
+from genfscheck.checker.lang import ir
 from genfscheck.checker.lang.opened import closed, dump, open_arguments
 from genfscheck.checker.lang.scenario import parse
+from genfscheck.checker.symbolic.bmc import concrete
+from genfscheck.checker.symbolic.bmc.concrete import Schedule, schedule
+from genfscheck.checker.symbolic.bmc.guards import Guards, Undecided
+from genfscheck.checker.symbolic.bmc.states import Candidate
 
 Command = Callable[..., Any]
 
@@ -59,6 +68,57 @@ def test_the_same_by_enumeration(command: Command, scenario: str) -> None:
     shown = command("show", "traces/open-1.json")
     assert "mover(swapped=any of false, true)" in shown.out
     assert "BROKEN: deadlock" in shown.out
+
+
+@pytest.mark.parametrize("engine", ["python", "z3"])
+def test_inconsistent_choices_are_left_out(command: Command, engine: str) -> None:
+    """A rate of more than 2 is refused by the setup."""
+    text = OPEN.replace('"opening"', '"interest"').replace("total = { from = 0, to = 18 }", "%s")
+    rates = {"{ from = 0, to = 9 }": 0, "{ from = 3, to = 9 }": 2, "9": 2}
+    for rate, status in rates.items():
+        Path("rate.toml").write_text(text % f"rate = {rate}")
+        answer = command(
+            "check", "rate.toml", "--engine", engine, "--fix", "one-order",
+            *(["--switches", "30"] if engine == "z3" else []),
+        )  # fmt: skip
+        assert answer.status == status
+        if status:
+            assert "setup: range: a value outside the range of bank.total" in answer.err
+            assert len(answer.err.splitlines()) == 1
+        elif engine == "z3":
+            assert "(40 choices of inputs, inconsistent ones left out)" in answer.out
+        else:
+            assert "7 inconsistent choices of the setup left out" in answer.out
+
+
+def unnamed(times: int) -> Callable[..., Schedule]:
+    """Makes schedules; z3 does not answer so many times."""
+    left = [times]
+
+    def made(program: ir.Program, guards: Guards, candidate: Candidate) -> Schedule:
+        if left[0]:
+            left[0] -= 1
+            raise Undecided("z3: timeout")
+        return schedule(program, guards, candidate)
+
+    return made
+
+
+@pytest.mark.parametrize(("times", "verdict"), [(1, "violated"), (99, "inconclusive")])
+def test_a_violation_whose_inputs_z3_does_not_name(
+    toy: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, times: int, verdict: str
+) -> None:
+    """It is not shown; and nothing else found is then no verdict."""
+    monkeypatch.setattr(concrete, "schedule", unnamed(times))
+    text = OPEN.replace('"careful"', '"depositor"').replace(
+        '[false, true] } }]', '[false, true] } }, { call = "depositor" }]'
+    )
+    effort = Effort(engine="z3", mode=Mode(limits=Limits(40)))
+    task = Task(toy, parse(text, "open.toml"), "plain", (), effort, tmp_path)
+    outcome = check_bounded(task, lambda numbers: None)
+    assert outcome.verdict == verdict
+    assert outcome.why.startswith("z3 did not name the inputs of ")
+    assert outcome.complete and bool(outcome.violations) == (verdict == "violated")
 
 
 def test_too_few_switches(command: Command, scenario: str) -> None:

@@ -50,6 +50,14 @@ def broken() -> None:
     bank.total += 1
 
 
+@setup
+def interest(rate: amount) -> None:
+    bank.total = 18
+    bank.total += rate
+    bank.total = 0
+    bank.open = True
+
+
 @routine(seed=(10, 20))
 def deposit() -> None:
     value: amount = bank.total  # 11
