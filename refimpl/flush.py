@@ -121,7 +121,11 @@ def reclaim(vp: Vnode) -> int:
 
 
 def remove(vp: Vnode) -> int:
-    """A file without a name and without users goes; an errno."""
+    """A file without users goes, and its name with it; an errno.
+
+    After an error the file is empty, or was perhaps only cut.  If it has no name any more, that
+    could not be written: the inode is dirty, or in the journal, still.
+    """
     kernel = vp.mnt
     error = truncate(vp, 0)
     if error:
@@ -136,6 +140,9 @@ def remove(vp: Vnode) -> int:
             error = kernel.fs.update(vp, "remove")
         else:
             error = kernel.wapbl.flush(True, "remove")
+    if error:
+        vp.v_lock.exit("remove")
+        return error
     vp.interlock.enter("remove")
     vp.putpages(0, 0, PGO_ALLPAGES | PGO_FREE | PGO_SYNCIO)
     vp.interlock.enter("remove")
@@ -145,4 +152,4 @@ def remove(vp: Vnode) -> int:
     vp.interlock.exit("remove")
     kernel.ubc.forget(vp)
     vp.v_lock.exit("remove")
-    return error
+    return 0

@@ -163,7 +163,10 @@ class FileSystem:
             return file.stat()
 
     def remove(self, name: str) -> None:
-        """Removes a file; one that is open goes when it is closed, unless a crash comes first."""
+        """Removes a file; one that is open goes when it is closed, unless a crash comes first.
+
+        If that fails, an OSError says so, and the file is still there, perhaps cut or empty.
+        """
         self._check_mounted()
         kernel = self.kernel
         kernel.vnodes_lock.enter("remove")
@@ -268,11 +271,16 @@ class FileSystem:
             flush.inactive(vp)
         kernel.vnodes_lock.exit("vrele")
         if gone:
-            self.raise_errno(flush.remove(vp), vp.inode.name)
+            name, error = vp.inode.name, flush.remove(vp)
             kernel.vnodes_lock.enter("vrele")
-            self._gone.discard(vp.inode.ino)
-            kernel.vnodes.pop(vp.inode.ino, None)
+            if not error:
+                self._gone.discard(vp.inode.ino)
+                kernel.vnodes.pop(vp.inode.ino, None)
+            elif self._find(name) is None:  # nobody has used the name meanwhile
+                self._gone.discard(vp.inode.ino)
+                vp.inode.name = name
             kernel.vnodes_lock.exit("vrele")
+            self.raise_errno(error, name)
 
     def raise_errno(self, error: int, name: str) -> None:
         if error:

@@ -109,6 +109,45 @@ def test_no_space_leaves_the_file_as_it_was(tmp_path: Path, journal: bool) -> No
             assert other.write(DATA[:6000]) == 6000
 
 
+@pytest.mark.parametrize("journal", [False, True])
+@pytest.mark.parametrize("again", [False, True])
+def test_a_removal_that_fails_can_be_repeated(
+    tmp_path: Path, journal: bool, again: bool
+) -> None:
+    """Whichever write of it fails: the file is there still, or gone, and its name never twice."""
+    image, failed = formatted(tmp_path, files=3), 0
+    for skip in range(12):
+        with mounted(image, journal=journal) as fs:
+            filled(fs)
+            fs.sync()
+            fs.faults.arm("write", skip=skip)
+            try:
+                fs.remove("file")
+            except OSError as error:
+                assert error.errno == errno.EIO
+                failed += 1
+                assert fs.listdir() == ["file"]
+                fs.faults.disarm()
+                if again:
+                    fs.remove("file")
+                    assert fs.listdir() == []
+                else:
+                    with fs.open("file", "r+") as file:
+                        file.truncate(0)
+                        file.write(b"anew")
+            fs.faults.disarm()
+            with fs.open("other", "x") as other:
+                other.write(b"other")
+            names = fs.listdir()
+        with mounted(image, journal=journal) as fs:
+            assert fs.listdir() == names
+            for name in names:
+                with fs.open(name) as file:
+                    assert file.read() == (b"other" if name == "other" else b"anew")
+                fs.remove(name)
+    assert failed >= 2
+
+
 def test_a_store_into_a_hole_without_space(tmp_path: Path) -> None:
     with mounted(formatted(tmp_path, block_size=1024)) as fs, fs.open("file", "w+") as file:
         file.truncate(8192)
