@@ -96,17 +96,25 @@ def inactive(vp: Vnode) -> None:
 
 
 def reclaim(vp: Vnode) -> int:
-    """vclean: writes what can be written and frees all pages; an errno."""
-    kernel = vp.mnt
+    """vclean: nobody gets a new reference, and the vnode is cleaned and destroyed; an errno."""
     vp.interlock.enter("vclean")
     vp.v_iflag.on(VI_XLOCK, "vclean")
     vp.interlock.exit("vclean")
+    return destroy(vp)
+
+
+def destroy(vp: Vnode) -> int:
+    """Writes what can be written, frees all pages, and leaves a dead vnode; an errno."""
+    kernel = vp.mnt
     vp.v_lock.enter(WRITER, "vclean")
     kernel.ubc.forget(vp)
     vp.interlock.enter("vclean")
     flags = PGO_ALLPAGES | PGO_FREE | PGO_SYNCIO | PGO_CLEANIT | PGO_RECLAIM
     error = vp.putpages(0, 0, flags)
-    error = flush_vnode(vp, wait=True, at="vclean") or error
+    if not error:
+        error = flush_vnode(vp, wait=True, at="vclean")
+    else:
+        _metadata_written(vp, "vclean")
     if error:
         vp.interlock.enter("vclean")
         vp.putpages(0, 0, PGO_ALLPAGES | PGO_FREE | PGO_SYNCIO)
@@ -115,6 +123,7 @@ def reclaim(vp: Vnode) -> int:
     if vp.v_iflag.get("vclean") & VI_ONWORKLST:
         vp.v_iflag.off(VI_WRMAPDIRTY, "vclean")
         kernel.worklist.remove(vp, "vclean")
+    vp.dead = True
     vp.interlock.exit("vclean")
     vp.v_lock.exit("vclean")
     return error

@@ -69,20 +69,15 @@ def write(
         offset = vp.v_size.get("write")
     uio = Uio(data, offset, write=True)
     if not error:
-        error = _write(vp, uio, direct)
+        error = _write(vp, uio, direct, sync)
         journal_end(kernel, "write")
-    if not error and sync:
-        vp.interlock.enter("write")
-        flags = PGO_CLEANIT | PGO_SYNCIO
-        lo, hi = kernel.trunc_page(offset), kernel.round_page(uio.offset)
-        error = vp.putpages(lo, hi, flags) if lo < hi else _unlock(vp)
     vp.touch(accessed=False, modified=True)
     kernel.fstrans.done("write")
     vp.v_lock.exit("write")
     return error, uio.offset - offset, uio.offset
 
 
-def _write(vp: Vnode, uio: Uio, direct: bool) -> int:
+def _write(vp: Vnode, uio: Uio, direct: bool, sync: bool) -> int:
     kernel = vp.mnt
     osize = vp.v_size.get("write")
     if uio.offset + uio.resid > kernel.fs.sb.map_entries * kernel.fs.bsize:
@@ -104,6 +99,8 @@ def _write(vp: Vnode, uio: Uio, direct: bool) -> int:
         error = _write_piece(vp, uio, prealloc, end // bsize * bsize)
         if not error:
             error = _flush_behind(vp, before, uio.offset)
+    if sync and not error:
+        error = _flush_written(vp, start, uio.offset)
     if error and end > osize:
         cut(vp, osize)
         uio.offset = start
@@ -124,6 +121,17 @@ def _flush_behind(vp: Vnode, before: int, after: int) -> int:
     return vp.putpages(lo, hi, PGO_CLEANIT | PGO_JOURNALLOCKED)
 
 
+def _flush_written(vp: Vnode, start: int, end: int) -> int:
+    """O_SYNC: the blocks of what was written are on the device; an errno."""
+    kernel = vp.mnt
+    bsize = kernel.fs.bsize
+    lo, hi = kernel.trunc_page(start & -bsize), kernel.round_page(-(-end // bsize) * bsize)
+    if lo >= hi:
+        return 0
+    vp.interlock.enter("write")
+    return vp.putpages(lo, hi, PGO_CLEANIT | PGO_SYNCIO | PGO_JOURNALLOCKED)
+
+
 def _write_piece(vp: Vnode, uio: Uio, prealloc: int, lastblock: int) -> int:
     """One block or less, or the whole pages of one; an errno."""
     kernel = vp.mnt
@@ -142,18 +150,17 @@ def _write_piece(vp: Vnode, uio: Uio, prealloc: int, lastblock: int) -> int:
         vp.g_glock.enter(WRITER, "write")
         error = kernel.fs.gop_alloc(vp, offset, count, "write")
         vp.g_glock.exit("write")
-        if not error:
-            error = kernel.ubc.overwrite(vp, offset, data)
     else:
         error = balloc_range(vp, offset, count)
-        if not error:
-            error = kernel.ubc.write(vp, offset, data)
     if error:
         return error
-    uio.advance(count)
+    copy = kernel.ubc.overwrite if over else kernel.ubc.write
+    error = copy(vp, offset, data)
     if offset + count > vp.v_size.get("write"):
-        setsize(vp, offset + count)
-    return 0
+        setsize(vp, offset + count)  # even if the copy failed
+    if not error:
+        uio.advance(count)
+    return error
 
 
 def _write_compat(vp: Vnode, uio: Uio) -> int:
@@ -169,9 +176,4 @@ def _write_compat(vp: Vnode, uio: Uio) -> int:
     uio.advance(uio.resid)
     if end > vp.v_size.get("write"):
         setsize(vp, end)
-    return 0
-
-
-def _unlock(vp: Vnode) -> int:
-    vp.interlock.exit("write")
     return 0

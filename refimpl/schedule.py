@@ -410,14 +410,15 @@ class Chooser(Log):
 
     def _settle(self) -> None:
         assert self._machine is not None
-        left = self._limit
-        while self._machine.dead is None and left:
-            left -= 1
+        for _step in range(self._limit):
+            if self._machine.dead is not None:
+                return
             self._wake_all()
             possible = [thread for thread in self._possible() if not thread.body]
             if not possible:
                 return
             self._go(possible[0])
+        self._machine.die(Stuck(f"no rest after {self._limit} steps"))
 
 
 __all__ = ["Choose", "Chooser", "Outcome", "Ready"]

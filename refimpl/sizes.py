@@ -90,7 +90,7 @@ def fill_growth(vp: Vnode, osize: int, start: int) -> int:
     before ``start`` in its page.
     """
     kernel = vp.mnt
-    end = kernel.fs.gop_size(osize)
+    end = kernel.fs.storage_end(vp, osize, "truncate")
     last = (end, min(kernel.round_page(osize), start))
     new = (max(end, kernel.trunc_page(start)), start)
     for wanted, (lo, hi) in (
@@ -137,11 +137,13 @@ def truncate(vp: Vnode, size: int) -> int:
     kernel.fstrans.start(SHARED, "truncate")
     error = journal_begin(kernel, "truncate")
     if not error:
-        osize = vp.v_size.get("truncate")
+        osize = vp.i_size.get("truncate")
         if size > osize:
             error = _extend(vp, osize, size)
         elif size < osize:
             error = cut(vp, size)
+        else:
+            setsize(vp, size)  # writesize may be larger
         journal_end(kernel, "truncate")
     vp.touch(accessed=False, modified=True)
     kernel.fstrans.done("truncate")
@@ -219,7 +221,7 @@ def _zero_rest(vp: Vnode, size: int, osize: int) -> int:
     error = balloc_range(vp, size - 1, 1)
     if error:
         return error
-    error = kernel.ubc.write(vp, size, memoryview(bytes(end - size)))
+    error = kernel.ubc.write(vp, size, memoryview(bytes(end - size)), of_user=False)
     if error:
         return error
     lo, hi = kernel.round_page(size), kernel.round_page(end)

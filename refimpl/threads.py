@@ -354,24 +354,26 @@ class Machine:
             if self.hook is not None:
                 lwp.target = None
                 self.hook.before(lwp, kind, at, want or mutex)
+            self.guard.acquire()
+            # Under the guard as well: nobody may find the mutex taken by a step not yet logged.
             if mutex is not None and not mutex.take(lwp):
+                self.guard.release()
                 self.park(lwp, lambda: mutex.why(at))
                 continue
-            self.guard.acquire()
             if want is None or want.ready():
                 break
             self._sleepers.setdefault(want.chan, []).append(lwp)
-            self.guard.release()
             if mutex is not None:
                 mutex.release()
+            self.guard.release()
             self._slept(lwp, want.chan, want.why(at), rest=want.rest)
         try:
             yield values
             self._note(lwp, kind, at, **values)
         finally:
-            self.guard.release()
             if mutex is not None and mutex.owner is lwp:
                 mutex.release()
+            self.guard.release()
 
     def step(self, kind: str, at: At, **values: object) -> None:
         """A step of the calling thread that happens now, under the lock that protects it."""

@@ -68,11 +68,14 @@ class Ubc:
             length -= count
         return 0, b"".join(parts)
 
-    def write(self, vp: Vnode, offset: int, data: memoryview) -> int:
-        """Stores bytes into the file, whose blocks are there; an errno."""
+    def write(self, vp: Vnode, offset: int, data: memoryview, of_user: bool = True) -> int:
+        """Stores bytes into the file, whose blocks are there; an errno.
+
+        ``of_user``: they come from a user's memory, which may fault.
+        """
         size = self._kernel.page_size
         unit = self._kernel.config.copy_unit or size
-        error = self._kernel.faults.hit("user") or 0
+        error = (self._kernel.faults.hit("user") or 0) if of_user else 0
         if error:
             return error
         low, high = offset, offset + len(data)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from typing import TYPE_CHECKING
 
-from .genfs.flags import VI_ONWORKLST, VI_WRMAP, VI_WRMAPDIRTY
+from .genfs.flags import PGO_LOCKED, VI_ONWORKLST, VI_WRMAP, VI_WRMAPDIRTY
 from .genfs.putpages import putpages
 from .hook import At
 from .pages import Slot, Uobject
@@ -40,6 +41,7 @@ class Vnode:
         self.i_size = Word(machine, name, "i_size", inode.size)  # as the inode in memory has it
         self.dirtyblkhd = Word(machine, name, "dirtyblk")  # the map of blocks is to be written
         self.inode_dirty = False  # size, name or times have
+        self.dead = False  # reclaimed: its operations are those of a dead vnode
         self.ra_next = -1  # where a sequential reader would go on
         self.mtime = self.atime = time.time()
 
@@ -56,10 +58,17 @@ class Vnode:
         flags: int,
     ) -> int:
         """VOP_GETPAGES."""
+        if self.dead:
+            if not flags & PGO_LOCKED:
+                self.interlock.exit("deadfs")
+            return errno.EINVAL
         return self.mnt.getpages(self, offset, pgs, count, centeridx, access, flags)
 
     def putpages(self, startoff: int, endoff: int, flags: int) -> int:
         """VOP_PUTPAGES."""
+        if self.dead:
+            self.interlock.exit("deadfs")
+            return 0
         return putpages(self, startoff, endoff, flags)
 
     def touch(self, accessed: bool, modified: bool) -> None:

@@ -12,8 +12,7 @@ from typing import Any, cast
 import click
 
 from ..conform.log import load
-from ..conform.log import save as save_log
-from ..conform.report import broken_properties, conforms, departure
+from ..conform.report import CONFORMS, DEPARTS, INCONCLUSIVE
 from ..conform.subject import Conformance, Load, Validated
 from ..trace.data import check_writable, write_text
 from .library import HARDENED, Library, Subject
@@ -41,21 +40,20 @@ class _Tally:
 
     def add(self, one: Validated) -> None:
         self.logs += 1
-        self.events += len(one.log.events)
+        self.events += one.events
         self.seconds += one.seconds
-        if one.error or not conforms(one.outcome):
-            self.given_up += one.outcome.exhausted and not one.error
-            self.departed += not one.outcome.exhausted or bool(one.error)
+        self.departed += one.verdict == DEPARTS
+        self.given_up += one.verdict == INCONCLUSIVE
 
     @property
     def verdict(self) -> str:
         if self.departed:
-            return "departs"
-        return "inconclusive" if self.given_up or not self.events else "conforms"
+            return DEPARTS
+        return INCONCLUSIVE if self.given_up or not self.events else CONFORMS
 
     @property
     def status(self) -> int:
-        statuses = {"departs": EXIT_VIOLATED, "conforms": EXIT_HOLDS}
+        statuses = {DEPARTS: EXIT_VIOLATED, CONFORMS: EXIT_HOLDS}
         return statuses.get(self.verdict, EXIT_INCONCLUSIVE)
 
     def summary(self) -> str:
@@ -69,36 +67,35 @@ class _Tally:
 
 def _told(one: Validated) -> Iterator[str]:
     """A log's result in lines."""
-    log, outcome = one.log, one.outcome
     if one.error:
-        yield f"departs: {one.error}"
-    elif conforms(outcome):
-        yield f"conforms: {len(log.events):,} events, {outcome.steps:,} steps of the model"
+        yield f"{one.verdict}: {one.error}"
+    elif one.verdict == CONFORMS:
+        yield f"{one.verdict}: {one.events:,} events, {one.steps:,} steps of the model"
     else:
-        yield f"{'inconclusive' if outcome.exhausted else 'departs'}:"
-        yield from departure(one.validator, outcome, log.events)
-    if outcome.stopped:
-        yield f"  the model ends there: {outcome.stopped}"
-    for name, event in broken_properties(one.validator, outcome).items():
+        yield f"{one.verdict}:"
+        yield from one.departure
+    for name, event in one.broken.items():
         yield f"  broken on the way: {name}, at event {event}"
-    if log.died:
-        yield f"  the program ended early: {log.died.splitlines()[0]}"
+    if one.died:
+        yield f"  the program ended early: {one.died.splitlines()[0]}"
+    if one.kept:
+        yield f"  kept: {one.kept}"
 
 
 def _record(one: Validated) -> dict[str, Any]:
-    outcome = one.outcome
     return {
-        "seed": one.log.seed,
-        "variant": one.log.variant,
-        "events": len(one.log.events),
-        "conforms": not one.error and conforms(outcome),
+        "geometry": one.where,
+        "seed": one.seed,
+        "variant": one.variant,
+        "verdict": one.verdict,
+        "events": one.events,
+        "consumed": one.consumed,
         "error": one.error,
-        "consumed": outcome.consumed,
-        "exhausted": outcome.exhausted,
-        "stopped": outcome.stopped,
-        "broken": dict(broken_properties(one.validator, outcome)),
-        "died": one.log.died,
+        "stopped": one.stopped,
+        "broken": dict(one.broken),
+        "died": one.died,
         "seconds": round(one.seconds, 3),
+        "kept": one.kept,
     }
 
 
@@ -162,8 +159,11 @@ def conform(subject: Subject, log: Path | None, hidden: bool, report: Path | Non
 @click.option("--geometry", "geometries", multiple=True, metavar="NAME",
               help="Only this one; may be repeated.")
 @click.option("--list", "listed", is_flag=True, help="Print the geometries instead.")
-@click.option("--save", type=click.Path(path_type=Path, file_okay=False), metavar="DIRECTORY",
-              help="Keep there the logs that depart, or break a property.")
+@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True,
+              help="Processes that share the geometries.")
+@click.option("--save", "folder", type=click.Path(path_type=Path, file_okay=False),
+              default=Path("logs"), metavar="DIRECTORY", show_default=True,
+              help="Where logs are kept that depart, break a property or end early.")
 @click.option("--json", "report", type=click.Path(path_type=Path), metavar="FILE",
               help="Write the results for a machine.")
 @click.pass_obj
@@ -175,7 +175,8 @@ def stress(
     variant: str,
     geometries: tuple[str, ...],
     listed: bool,
-    save: Path | None,
+    workers: int,
+    folder: Path,
     report: Path | None,
 ) -> int:
     """Run random mixes of calls on real threads, and validate what they logged.
@@ -198,21 +199,15 @@ def stress(
     chosen = Library(subject).variant(variant)
     tally = _Tally()
     records: list[dict[str, Any]] = []
-    load = Load(threads, seconds, seed, chosen, geometries or tuple(known))
+    load = Load(threads, seconds, seed, chosen, geometries or tuple(known), workers, folder)
+    by_place: dict[str, _Tally] = {}
     for one in module.stress(load):
         tally.add(one)
+        by_place.setdefault(one.where, _Tally()).add(one)
         records.append(_record(one))
-        where = one.log.world.get("geometry", "")
-        click.echo(f"{where} seed {one.log.seed}: " + "\n".join(_told(one)))
-        if save is not None and (one.error or one.outcome.broken or not conforms(one.outcome)):
-            _keep(one, save)
+        click.echo(f"{one.where} seed {one.seed}: " + "\n".join(_told(one)))
+    for where, part in by_place.items():
+        click.echo(f"{where}: {part.summary()}")
     click.echo(tally.summary())
     _write(report, tally, records)
     return tally.status
-
-
-def _keep(one: Validated, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{one.log.world.get('geometry', 'log')}-{one.log.seed}.log"
-    save_log(one.log, path)
-    click.echo(f"  kept: {path}")

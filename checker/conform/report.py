@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from ..lang import ir
 from ..trace.contents import notable
@@ -14,9 +15,25 @@ from .validate import Outcome, Validator
 BEFORE = 8  # events shown before the one at which a log departs
 
 
+CONFORMS: Final = "conforms"
+DEPARTS: Final = "departs"
+INCONCLUSIVE: Final = "inconclusive"
+
+
+def verdict(outcome: Outcome) -> str:
+    """What the search says of the whole log.
+
+    INCONCLUSIVE: it was given up; or the model cannot say what comes next, because a value left
+    its range or a list its room.
+    """
+    if outcome.whole:
+        return CONFORMS
+    return INCONCLUSIVE if outcome.exhausted or outcome.stopped else DEPARTS
+
+
 def conforms(outcome: Outcome) -> bool:
-    """Is the log a behaviour of the model, up to its end or to where the model itself ends?"""
-    return outcome.whole or bool(outcome.stopped)
+    """Is the log, with the way in which the program ended, a behaviour of the model?"""
+    return outcome.whole
 
 
 def broken_properties(validator: Validator, outcome: Outcome) -> Mapping[str, int]:
@@ -36,13 +53,15 @@ def departure(
     names = Names(validator.stepper.program)
     at = outcome.consumed
     if at >= len(events):
-        yield "the log is over, but the model has not come to where the program did"
+        yield "the log is over, but the model does not end as the program did"
     else:
         event = events[at]
         yield f"event {event.number} is not possible: {event}"
         yield "  after"
         for one in events[max(0, at - BEFORE) : at]:
             yield f"    {one.number:6d}  {one}"
+    if outcome.stopped:
+        yield f"  the model ends there: {outcome.stopped}"
     if outcome.exhausted:
         yield "  (the search was given up: the log may conform all the same)"
     for state in outcome.states[:1]:

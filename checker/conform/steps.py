@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from ..explore.asking import guarded_reads
 from ..explore.engine import Facts, facts, fine_stops
@@ -85,8 +85,8 @@ class _Tracer(ThreadGen):
         self.vocabulary, self.touched, self.broken = vocabulary, touched, broken
         return self
 
-    def generate(self) -> ThreadCode:
-        made = super().generate()
+    def begin(self) -> ThreadCode:
+        made = super().begin()
         self.scope["A"], self.scope["B"] = self.touched, self.broken
         return made
 
@@ -146,18 +146,41 @@ class Stepper:
         self.program = program
         self.vocabulary = vocabulary
         self.known: Facts = facts(program)
+        # What no thread stores, the compiler has put in place: nobody reads it any more.
+        self.written = frozenset(
+            access.var
+            for thread in program.threads
+            for instr in thread.code
+            for access in ir.accesses(instr.action)
+            if access.write
+        )
         stops = fine_stops(program)
         self.layout = Layout(program, stops, self.known.live)
         self._touched: list[Touch] = []
         self._broken: list[int] = []
-        self._threads = [self._generate(number) for number in range(len(program.threads))]
-        self._labels: dict[tuple[int, tuple[int, ...]], Label] = {}
+        self._tracers = [self._tracer(number) for number in range(len(program.threads))]
         self._static()
+        self._begin()
 
-    def _generate(self, number: int) -> ThreadCode:
+    def _tracer(self, number: int) -> _Tracer:
         env: list[Env] = self.known.envs[number]
         tracer = _Tracer(self.program, self.layout, number, env, Checks())
-        return tracer.watching(self.vocabulary, self._touched, self._broken).generate()
+        tracer.watching(self.vocabulary, self._touched, self._broken).discover()
+        return tracer
+
+    def _begin(self) -> None:
+        self._threads: list[ThreadCode] = [tracer.begin() for tracer in self._tracers]
+        self._labels: dict[tuple[int, tuple[int, ...]], Label] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What takes time to find out, and not the functions that were written since."""
+        state = dict(vars(self))
+        del state["_threads"], state["_labels"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._begin()
 
     def _static(self) -> None:
         """Every instruction has a name that the vocabulary knows (KeyError)."""

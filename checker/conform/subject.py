@@ -3,34 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from .log import LogFile
-from .validate import Outcome, Validator
 
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """A log and what came of it.  ``error``: an event that no rule covers, in words."""
+    """What came of one log; plain data, as it comes from another process.
 
-    log: LogFile
-    validator: Validator
-    outcome: Outcome
+    ``verdict`` is one of `report`'s, ``departure`` says in lines where and why, ``error`` names an
+    event that no rule covers.  ``broken``: properties that did not hold on the way, each with the
+    first event.  ``stopped``, ``died``: why the model, or the program, could not go on.
+    ``kept``: where the log is, if it was kept.
+    """
+
+    where: str
+    seed: int
+    variant: str
+    verdict: str
+    events: int
+    consumed: int
+    steps: int
     seconds: float  # of processor time, for turning events into patterns and following them
+    departure: tuple[str, ...] = ()
+    broken: Mapping[str, int] = field(default_factory=dict)
+    stopped: str = ""
+    died: str = ""
     error: str = ""
+    kept: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What `stress` is asked for: user threads, seconds of running, the first seed."""
+    """What `stress` is asked for.
+
+    ``threads`` of users, ``seconds`` of running and following, what is compiled before not
+    counted, the first ``seed``, how many processes share the geometries, and where logs are
+    kept that depart, break a property or end early.
+    """
 
     threads: int
     seconds: float
     seed: int
     variant: str
     geometries: tuple[str, ...]
+    workers: int
+    folder: Path
 
 
 class Conformance(Protocol):

@@ -195,7 +195,15 @@ class ThreadGen:
 
     def generate(self) -> ThreadCode:
         """Discover the fragments, place the locals, and write and compile the code."""
-        roots = [Key(stop, True, False) for stop in self.own.stops]
+        self.discover()
+        return self.begin()
+
+    def _roots(self) -> list[Key]:
+        return [Key(stop, True, False) for stop in self.own.stops]
+
+    def discover(self) -> None:
+        """The part that takes time, and whose result can be kept (see `__getstate__`)."""
+        roots = self._roots()
         for root in roots:
             self._fragment(root)
         ends: list[list[tuple[int, int]]] = []
@@ -206,10 +214,13 @@ class ThreadGen:
         self._place_scratch()
         self._solve_maybe(len(roots), ends)
         self.dry = False
+
+    def begin(self) -> ThreadCode:
+        """The code of what was discovered: each fragment writes itself when it is first run."""
         scope = namespace()
         fragments = [self._on_demand(number) for number in range(len(self.order))]
         entry: list[Fragment | None] = [None]
-        entry += [fragments[self.keys[root]] for root in roots]
+        entry += [fragments[self.keys[root]] for root in self._roots()]
         self.made = ThreadCode(
             entry,
             self.leaves,
@@ -218,10 +229,19 @@ class ThreadGen:
             scope["W"],
             self.scratch_size,
         )
+        self.leading = {}
         for number, leaf in enumerate(self.leaves):
             self.leading.setdefault(leaf.goto, []).append(number)
         self.scope = scope
         return self.made
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Everything but the functions that were written."""
+        return {name: one for name, one in vars(self).items() if name not in ("made", "scope")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.scope, self.made = {}, ThreadCode([], [], [], [], set(), 0)
 
     def _on_demand(self, number: int) -> Fragment:
         """A fragment that writes itself when it is first run: most never are."""

@@ -35,7 +35,7 @@ UNSEEN: Final[Mapping[str, str]] = {
     "bufs.parent": "an event says it",
     "kvas.emergency": "which window a page daemon has; compared by who gets one",
     "perthread.fstrans_type": "that of a thread inside none means nothing",
-    "vnodes.dead": "a dead vnode has no operations here",
+    "vnodes.dead": "set in a step without an event; compared by what the vnode answers then",
     "faults.": "budgets of the scenario",
 }
 _STATES: Final = {NORMAL: 0, SUSPENDING: 1, SUSPENDED: 2}

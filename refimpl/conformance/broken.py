@@ -91,6 +91,39 @@ def _no_wakeup() -> Any:
     return mock.patch.object(Machine, "wakeup", skipped)
 
 
+def _deaf_wakeup() -> Any:
+    """A fault says that it wakes a page's sleepers, and does not."""
+    wakeup = Machine.wakeup
+
+    def deaf(self: Machine, chan: object, at: int | str) -> None:
+        if at == "uvm_fault":
+            self.step("wakeup", at, chan=chan)
+        else:
+            wakeup(self, chan, at)
+
+    return mock.patch.object(Machine, "wakeup", deaf)
+
+
+def _lost_completion() -> Any:
+    """The device moves the bytes and tells nobody."""
+
+    def nothing(bp: buf.Buf) -> None:
+        return None
+
+    return mock.patch.object(device, "biodone", nothing)
+
+
+def _vain_assertion() -> Any:
+    """The kernel panics where nothing is wrong."""
+    load = pmap.Pmap.load
+
+    def panics(self: pmap.Pmap, *rest: Any) -> bytes | None:
+        self._system.machine.panic("nothing is wrong")
+        return load(self, *rest)
+
+    return mock.patch.object(pmap.Pmap, "load", panics)
+
+
 def _write_elsewhere() -> Any:
     """Transfers go to the sector behind the right one."""
     strategy = device.Device.strategy
@@ -286,6 +319,17 @@ BROKEN: Final[dict[str, Broken]] = {
     "no-wakeup": Broken(
         "a fault does not wake who waits for its page", ("hole-faults", "three-on-a-hole"),
         _no_wakeup,
+    ),
+    "deaf-wakeup": Broken(
+        "a fault that says it wakes sleepers does not", ("hole-faults", "three-on-a-hole"),
+        _deaf_wakeup,
+    ),
+    "lost-completion": Broken(
+        "transfers are never completed", ("readahead-beside-flush", "hole-faults"),
+        _lost_completion,
+    ),
+    "vain-assertion": Broken(
+        "a panic without a reason", ("hole-faults", "fsync-and-read-fault"), _vain_assertion
     ),
     "write-elsewhere": Broken(
         "writes go one sector too far", ("fsync-and-read-fault",), _write_elsewhere

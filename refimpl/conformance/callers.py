@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import flush, ops, sizes
+from ..errors import MachineDead
 from ..genfs import flags as genfs_flags
 from ..genfs.compat import null_putpages
 from ..genfs.flags import PGO_CLEANIT, PGO_FREE, PGO_SYNCIO, VI_ONWORKLST
-from ..pages import PG_BUSY
 from ..sync import WRITER
 from ..vm import VmMap, readahead
 from .world import FIRST_STORE, UNIT, Unsupported, World, pattern
@@ -155,12 +155,18 @@ def _journal_flusher(world: World) -> None:
 
 
 def _reclaim(world: World) -> None:
-    flush.reclaim(world.vp)
+    """What keeps new references out (VI_XLOCK) is left out: nobody comes by name."""
+    flush.destroy(world.vp)
 
 
 def _suspend(world: World) -> None:
-    with world.fs.suspended():
-        pass
+    try:
+        with world.fs.suspended():
+            pass
+    except MachineDead:
+        raise
+    except OSError:
+        pass  # what could not be written keeps it from being suspended
 
 
 def _syncer(world: World) -> None:
@@ -179,38 +185,12 @@ def _syncer(world: World) -> None:
 def _pagedaemon(world: World, looks: int = 1) -> None:
     """Looks at ``looks`` pages; chance, or the hook, says which."""
     kernel = world.fs.kernel
-    machine, uvm = kernel.machine, kernel.uvm
-    lwp = machine.curlwp()
+    lwp = kernel.machine.curlwp()
     lwp.pagedaemon = True
     for _look in range(looks):
-        uvm.pageqlock.enter("pagedaemon")
-        number = machine.pick("which page", world.plan.parameters["NPAGES"])
-        page = next(
-            (one for one in vp_pages(world) if one.number == number), None
-        )
-        uobj = page.uobject if page is not None else None
-        queued = page is not None and (page in uvm.active or page in uvm.inactive)
-        if page is None or uobj is None or not queued or page.wire_count:
-            uvm.pageqlock.exit("pagedaemon")
-            continue
-        if not uobj.vmobjlock.tryenter("pagedaemon"):
-            uvm.pageqlock.exit("pagedaemon")
-            continue
-        busy = page.flags.get("pagedaemon") & PG_BUSY
-        start = page.offset
-        uvm.pageqlock.exit("pagedaemon")
-        if busy:
-            uobj.vmobjlock.exit("pagedaemon")
-            continue
-        world.vp.putpages(start, start + kernel.page_size, PGO_CLEANIT | PGO_FREE)
+        number = kernel.machine.pick("which page", world.plan.parameters["NPAGES"])
+        kernel.pagedaemon.look(kernel.uvm.pages[number])
     lwp.pagedaemon = False
-
-
-def vp_pages(world: World) -> list[Any]:
-    """The pages that are on a queue now."""
-    uvm = world.fs.kernel.uvm
-    with world.fs.kernel.machine.guard:
-        return [*uvm.active, *uvm.inactive]
 
 
 CALLERS: dict[str, Callable[..., None]] = {

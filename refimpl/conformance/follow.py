@@ -240,10 +240,10 @@ class Follower:
         """
         rest = list(zip(self._moments, self._steps, strict=True))[number + 1 :]
         thread = self._moments[number].thread
-        if not rest:
-            return self._moments[number].violation is not None
-        return rest[-1][0].violation is not None and all(
-            moment.thread == thread and (step.label.level != HARD or moment is rest[-1][0])
+        last = rest[-1][0] if rest else self._moments[number]
+        stops = last.violation is not None and last.violation.property in _STOPS
+        return stops and all(
+            moment.thread == thread and (step.label.level != HARD or moment is last)
             for moment, step in rest
         )
 

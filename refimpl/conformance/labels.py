@@ -38,7 +38,7 @@ SERVICES: Final[dict[str, tuple[str, ...]]] = {
     "uvm_aio_biodone": ("bufs.b_iodone",),
     "biowait": ("bufs.done",),
     "_submit": ("bufs.dev",),
-    "_refuse": ("faults.write_nomem",),
+    "_refuse": ("faults.write_nomem", "bufs.b_iodone"),
     "_move": ("bufs.dev", "faults.read_error", "faults.write_error", "faults.short_transfer"),
     "_complete": ("bufs.dev",),
     "_biodone": ("bufs.b_iodone",),
@@ -96,12 +96,6 @@ HIDDEN_SERVICES: Final[dict[str, str]] = {
     "_add": "a ghost: what must be on disk",
 }
 
-# Parts of larger services.
-INNER: Final = frozenset(
-    {"_biodone_master", "_enter", "_hand_over", "_nestiobuf_done", "_queue_aiodone",
-     "_rw_hand_over"}
-)  # fmt: skip
-
 # Plain words with load and store events.
 WORDS: Final = frozenset(
     {"pages.flags", "vnodes.v_size", "vnodes.v_writesize", "vnodes.i_size",
@@ -118,7 +112,7 @@ HIDDEN_LOADS: Final[dict[str, str]] = {
     "pages.pte": "by the scenario's own callers",
     "vnodes.memq": "the list is under the object lock; what is found there is used next",
     "vnodes.tree": "as vnodes.memq",
-    "vnodes.dead": "in the reference implementation a dead vnode has no users",
+    "vnodes.dead": "under the object lock; what a dead vnode answers has events",
     "vnodes.dirtyblk": "under the object lock",
     "mount.fstrans": "read by waits only",
     "perthread.fstrans_count": "a thread's own",
@@ -133,7 +127,10 @@ HIDDEN_LOADS: Final[dict[str, str]] = {
     "vnodes.interlock.owner": "asked by contracts only",
     "uvm.pageqlock.owner": "asked by contracts only",
 }
-_BUF: Final = "a buffer's field is its owner's; what it holds is compared when it is submitted"
+_BUF: Final = (
+    "a buffer's field is its owner's; address, length and direction are compared when it is "
+    "submitted, its error when it was moved and by who waits for it"
+)
 
 HIDDEN_STORES: Final[dict[str, str]] = {
     "perthread.fstrans_count": "the suspender's own transaction",
@@ -217,4 +214,5 @@ def hidden() -> dict[str, str]:
         **{f"wait {name}": "the daemon's next event says it" for name, level in WAITS.items()
            if level == HIDDEN},
         **{f"choose {name}": why for name, why in CHOICES.items()},
+        "choose workload *": "all but the operation: the log's call events tell them",
     }  # fmt: skip

@@ -34,7 +34,7 @@ def replay(
     except Unsupported as error:
         raise Unlike(str(error)) from None
     lines = report.render(stored, result, fixes, everything)
-    followed: bool | None = result.departed is None
+    followed: bool | None = result.departed is None and report.hangs_as_told(stored, result)
     if followed and result.silent and fixes != stored.fixes:
         followed = None
     return followed, lines, report.as_json(stored, result, fixes)

@@ -64,6 +64,9 @@ def _end(stored: Trace, result: Replayed, fixes: tuple[str, ...]) -> Iterator[st
         yield f"Every step is possible; {stored.broken.property} may hold or not:"
         yield "  it is about what the call itself knows, and no shared state shows it"
         return
+    if not hangs_as_told(stored, result):
+        yield "Every step is possible, but then nobody hangs: there is no deadlock"
+        return
     yield f"As the trace says: {stored.broken.property}, {_reason(stored)}"
     if result.silent:
         yield "  (a promise about what the call itself knows: no shared state shows it)"
@@ -83,6 +86,11 @@ def _end(stored: Trace, result: Replayed, fixes: tuple[str, ...]) -> Iterator[st
         verdict = "success" if not result.flushed else os.strerror(result.flushed)
         yield f"  afterwards all threads end, and fsync returns {verdict}"
         yield from _units("  in the file then", result.after, not result.flushed)
+
+
+def hangs_as_told(stored: Trace, result: Replayed) -> bool:
+    """Does somebody hang where the trace ends in a deadlock?"""
+    return stored.broken.property != "deadlock" or bool(result.waiting)
 
 
 def _reason(stored: Trace) -> str:

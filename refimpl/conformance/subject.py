@@ -5,22 +5,24 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...checker.conform.log import Entry, LogFile
+from ...checker.conform.log import Entry, LogFile, save
+from ...checker.conform.report import CONFORMS, DEPARTS, broken_properties, departure, verdict
+from ...checker.conform.streams import streams
 from ...checker.conform.subject import Load, Validated
 from ...checker.conform.validate import Outcome
-from ...checker.lang.source import Source
+from ...checker.lang.scenario import parse
 from ...checker.trace.errors import DataError
 from ..hook import Event
-from .binding import HIDDEN_EVENTS, HIDDEN_LOCKS, BindingError
+from . import compiled
+from .binding import HIDDEN_CASES, HIDDEN_EVENTS, HIDDEN_LOCKS, BindingError
 from .labels import hidden as hidden_steps
 from .reference import replay as replay
 from .runs import Bench, Run, execute
-from .stress import GEOMETRIES, compiled, programs, sources
+from .stress import GEOMETRIES, programs
 
-_PACKAGE = __package__.rpartition(".")[0].rpartition(".")[0]
-_MODEL = Path(__file__).resolve().parents[2] / "model"
 CALLS = 40  # of each thread in one run: some thousands of events
 
 
@@ -29,6 +31,7 @@ def hidden() -> Mapping[str, str]:
     return {
         **{f"step {name}": why for name, why in hidden_steps().items()},
         **{f"event {name}": why for name, why in HIDDEN_EVENTS.items()},
+        **{f"case {name}": why for name, why in HIDDEN_CASES.items()},
         **{f"lock {name}": why for name, why in HIDDEN_LOCKS.items()},
     }
 
@@ -38,13 +41,10 @@ def geometries() -> Mapping[str, str]:
 
 
 @functools.cache
-def _sources() -> Source:
-    return sources(_MODEL, _PACKAGE)
-
-
-@functools.lru_cache(maxsize=2)
 def _bench(text: str, variant: str, fixes: frozenset[str]) -> Bench:
-    return compiled(_sources(), text, variant, fixes)
+    scenario = parse(text, "stress")
+    stepper = compiled.stepper(scenario, variant, fixes)
+    return Bench(scenario, stepper.program, stepper)
 
 
 def known_fixes() -> frozenset[str]:
@@ -58,16 +58,21 @@ def known_fixes() -> frozenset[str]:
 
 def validate(log: LogFile, path: Path) -> Validated:
     """Follows a log in the model.  DataError for a log of another model."""
-    digest = _sources().digest
+    digest = compiled.sources().digest
     if log.model != digest:
         raise DataError(
             path, "model", f"expected {digest}, found {log.model}: made with another model"
         )
-    return _validated(_bench(log.scenario_text, log.variant, frozenset(log.fixes)), log)
+    try:
+        run = _run_of(log)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(path, "world", f"not this implementation's: {error}") from None
+    bench = _bench(log.scenario_text, log.variant, frozenset(log.fixes))
+    return _validated(bench, run, log)
 
 
-def _validated(bench: Bench, log: LogFile) -> Validated:
-    run = Run(
+def _run_of(log: LogFile) -> Run:
+    return Run(
         [Event(one.number, one.thread, one.kind, one.at, one.values) for one in log.events],
         log.finished,
         tuple(log.world["first_pages"]),
@@ -75,14 +80,32 @@ def _validated(bench: Bench, log: LogFile) -> Validated:
         log.died,
         [(str(name), int(element), int(value)) for name, element, value in log.world["finals"]],
     )
+
+
+def _validated(bench: Bench, run: Run, log: LogFile, folder: Path | None = None) -> Validated:
+    """What comes of a log; in ``folder`` it is kept unless there is nothing to say of it."""
     begun = time.process_time()
     error = ""
-    outcome = Outcome(len(log.events))
+    outcome = Outcome()
     try:
         outcome = bench.validate(run)
     except BindingError as unknown:
         error = str(unknown)
-    return Validated(log, bench.validator, outcome, time.process_time() - begun, error)
+    seconds = time.process_time() - begun
+    said = DEPARTS if error else verdict(outcome)
+    where = str(log.world.get("geometry", ""))
+    found = Validated(
+        where, log.seed, log.variant, said, len(log.events),
+        min(outcome.consumed, len(log.events)), outcome.steps, seconds,
+        () if error or outcome.whole else tuple(departure(bench.validator, outcome, log.events)),
+        broken_properties(bench.validator, outcome), outcome.stopped, log.died, error,
+    )  # fmt: skip
+    if folder is None or (said == CONFORMS and not found.broken and not log.died):
+        return found
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{where or 'log'}-{log.seed}.log"
+    save(log, path)
+    return replace(found, kept=str(path))
 
 
 def log_of(bench: Bench, run: Run, seed: int, geometry: str = "") -> LogFile:
@@ -95,7 +118,7 @@ def log_of(bench: Bench, run: Run, seed: int, geometry: str = "") -> LogFile:
         "finals": [list(one) for one in run.finals],
     }
     return LogFile(
-        _sources().digest,
+        compiled.sources().digest,
         bench.scenario.text,
         bench.program.variant,
         bench.program.fixes,
@@ -108,17 +131,44 @@ def log_of(bench: Bench, run: Run, seed: int, geometry: str = "") -> LogFile:
 
 
 def stress(load: Load) -> Iterator[Validated]:
-    """Runs every geometry for its part of the time, each run with a seed of its own."""
+    """Runs every geometry in turn, each run with a seed of its own."""
+    shares = [_Share(load, number) for number in range(load.workers)]
+    return streams(_runs, shares)
+
+
+@dataclass(frozen=True)
+class _Share:
+    """What one of several processes does."""
+
+    load: Load
+    number: int
+
+    @property
+    def geometries(self) -> list[str]:
+        """This process's; which come first depends on the seed."""
+        names = self.load.geometries
+        own = list(names[self.number :: self.load.workers] or names)
+        first = self.load.seed % len(own)
+        return own[first:] + own[:first]
+
+
+def _runs(share: _Share) -> Iterator[Validated]:
+    """One run on each geometry, and again as long as there is time."""
+    load = share.load
     fixes = known_fixes() if load.variant == "hardened" else frozenset()
-    for name in load.geometries:
-        text = GEOMETRIES[name].scenario(load.threads)
-        bench = _bench(text, load.variant, fixes)
-        left = load.seconds / len(load.geometries)
-        seed = load.seed * 1000
-        while left > 0:
+    left = load.seconds
+    rounds = 0
+    while left > 0:
+        for name in share.geometries:
+            geometry = GEOMETRIES[name]
+            bench = _bench(geometry.scenario(load.threads), load.variant, fixes)
             begun = time.monotonic()
-            made = programs(bench, seed, CALLS, GEOMETRIES[name].suspends)
+            seed = load.seed * 100_000 + rounds * load.workers + share.number
+            made = programs(bench, seed, CALLS, geometry)
             run = execute(bench.plan, made, bench.window, seed, 0.002, program=bench.program)
+            found = _validated(bench, run, log_of(bench, run, seed, name), load.folder)
             left -= time.monotonic() - begun
-            yield _validated(bench, log_of(bench, run, seed, name))
-            seed += 1
+            yield found
+            if left <= 0 and rounds:
+                break
+        rounds += 1

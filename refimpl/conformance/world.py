@@ -95,11 +95,19 @@ def tokens(data: bytes | bytearray | memoryview) -> str:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a world is made from: the compiled scenario's parameters and its setup."""
+    """What a world is made from: the compiled scenario's parameters and its setup.
+
+    ``crossing``: see the model's `write`; the same for all of a scenario's writers.
+    """
 
     parameters: Mapping[str, int]
     setup: Mapping[str, Any]
     fixes: tuple[str, ...]
+    crossing: int = 0
+
+    def _crossing(self) -> int | None:
+        """The shift of the bytes at whose multiples a writer starts output; None for never."""
+        return (self.crossing * UNIT).bit_length() - 1 if self.crossing else None
 
     @property
     def page_units(self) -> int:
@@ -135,6 +143,7 @@ class Plan:
             buffers=given["NBUFS"],
             readahead=False,
             copy_unit=UNIT,
+            flush_shift=self._crossing(),
             page_junk=pattern(FOREIGN),
             stale_modified=bool(given["STALE_MODIFIED"]),
             first_fit=True,

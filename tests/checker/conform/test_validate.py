@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import itertools
 import random
-from dataclasses import replace
+import weakref
+from collections.abc import Iterator
+from dataclasses import fields, replace
 
 import pytest
 
-from genfscheck.checker.conform.report import broken_properties, conforms, departure
+from genfscheck.checker.conform import validate
+from genfscheck.checker.conform.report import (
+    DEPARTS,
+    INCONCLUSIVE,
+    broken_properties,
+    conforms,
+    departure,
+    verdict,
+)
 from genfscheck.checker.conform.steps import HARD, HIDDEN, SOFT, Stepper
-from genfscheck.checker.conform.validate import Pattern, Validator
+from genfscheck.checker.conform.validate import BROKEN, ENDED, STUCK, Pattern, Validator
 from genfscheck.checker.lang import ir
 
 from ..explore.build import BIT, Code, const, counter, number, op, program, shared, var
@@ -90,7 +100,7 @@ def test_what_did_not_happen_is_not_accepted() -> None:
             [*log[:place], replace(event, threads=(1 - event.threads[0],)), *log[place + 1 :]],
             [*log[:place], replace(event, holds=((start, b"\x09"),)), *log[place + 1 :]],
         ):
-            wrong += [Pattern((thread,), ends=True) for thread in range(2)]
+            wrong += [Pattern((thread,), end=ENDED) for thread in range(2)]
             outcome = tested.validate(wrong)
             assert not conforms(outcome)
             assert place - 1 <= outcome.consumed <= len(wrong)
@@ -192,3 +202,116 @@ def test_a_departure_is_told() -> None:
     assert not outcome.whole
     told = list(departure(tested, outcome, []))
     assert any("allows" in line for line in told) and any("t0" in line for line in told)
+
+
+# How the program ended.
+
+EVERYBODY = (0, 1)
+
+
+def test_a_program_that_stops_must_be_stuck_in_the_model_too() -> None:
+    """Of two that count under a lock: stuck nowhere, though the log up to there is possible."""
+    tested = validator(counter(2, 1, True))
+    log = executed(tested, 3)
+    assert tested.validate(log).whole
+    for length in range(len(log)):
+        assert tested.validate(log[:length]).whole
+        outcome = tested.validate([*log[:length], Pattern(EVERYBODY, end=STUCK)])
+        assert not conforms(outcome) and outcome.consumed == length
+    # At the end nobody can go on; if one may rest where it is, neither can the other.
+    assert conforms(tested.validate([*log, Pattern(EVERYBODY, end=STUCK)]))
+    (state,) = tested.stepper.initial()
+    names = frozenset(label.name for _, label in tested.allowed(state))
+    assert conforms(tested.validate([Pattern(EVERYBODY, names, end=STUCK)]))
+
+
+def waits_for_ever() -> ir.Program:
+    code = Code("waiter")
+    code.put(0, 1)
+    code.add(ir.Wait(op("==", shared(0), 0), "nothing"), stop=True)
+    code.put(0, 0)
+    return program("waits", [var("x")], [code.thread()])
+
+
+def stored(tested: Validator, value: int) -> Pattern:
+    slot = tested.stepper.layout.shared[0]
+    holds = ((slot.offset, bytes([value - slot.low])),)
+    return Pattern((0,), frozenset({"store x"}), ((0, True, 0),), holds=holds)
+
+
+def test_a_deadlock_of_both_conforms() -> None:
+    tested = validator(waits_for_ever())
+    assert conforms(tested.validate([stored(tested, 1), Pattern((0,), end=STUCK)]))
+    assert not conforms(tested.validate([Pattern((0,), end=STUCK)]))
+    assert not conforms(tested.validate([stored(tested, 1), Pattern((0,), end=BROKEN)]))
+    assert not conforms(tested.validate([stored(tested, 1), Pattern((0,), end=ENDED)]))
+
+
+def test_a_panic_must_be_one_of_the_model() -> None:
+    code = Code("checker")
+    code.put(0, 1)
+    code.add(ir.Check(op("==", shared(0), 0), "zero", "is not zero"), stop=True)
+    code.put(0, 0)
+    tested = validator(program("checked", [var("x")], [code.thread()]))
+    panic = Pattern((0,), end=BROKEN)
+    assert conforms(tested.validate([stored(tested, 1), panic]))
+    assert not conforms(tested.validate([panic]))
+    both = [stored(tested, 1), stored(tested, 0)]
+    assert not conforms(tested.validate([*both, panic]))
+    assert conforms(tested.validate([*both, replace(panic, since=1)]))
+    assert not conforms(tested.validate([*both, replace(panic, since=2)]))
+
+
+def test_where_the_model_cannot_go_on_nothing_is_said_of_the_rest() -> None:
+    """A choice that leads out of range, and one that gets further and fails there."""
+    code = Code("stopper")
+    chosen = code.local("chosen")
+    code.add(ir.Choose(chosen, const(2), "which"), stop=True)
+    code.put(0, op("*", chosen, 5))
+    code.put(0, 1)
+    tested = validator(program("stops", [var("x")], [code.thread()]))
+    zero, one = stored(tested, 0), stored(tested, 1)
+    assert conforms(tested.validate([zero, one]))
+    for rest in ([zero, zero], [zero, one, one], [zero, one, *[zero] * 50]):
+        outcome = tested.validate(rest)
+        assert not outcome.whole and not outcome.stopped and verdict(outcome) == DEPARTS
+        assert outcome.consumed >= 1
+    outcome = tested.validate([one, one])
+    assert outcome.stopped and outcome.consumed == 0 and verdict(outcome) == INCONCLUSIVE
+
+
+def test_a_search_that_was_cut_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+    tested = validator(counter(2, 2, True))
+    log = executed(tested, 1)
+    wrong = [*log, log[-1]]
+    assert verdict(tested.validate(wrong)) == DEPARTS
+    assert verdict(tested.validate(wrong, budget=3)) == INCONCLUSIVE
+    monkeypatch.setattr(validate, "WINDOW", 4)
+    assert conforms(tested.validate(log))
+    assert verdict(tested.validate(wrong)) == INCONCLUSIVE
+
+
+class Tracked(Pattern):
+    __slots__ = ("__weakref__",)
+
+
+def test_patterns_are_taken_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The validator asks for no pattern before it needs it, and forgets those behind."""
+    monkeypatch.setattr(validate, "WINDOW", 4)
+    tested = validator(counter(2, 2, True))
+    log = executed(tested, 1)
+    alive: list[weakref.ref[Pattern]] = []
+    most = 0
+
+    def read() -> Iterator[Pattern | None]:
+        nonlocal most
+        for event in log:
+            fresh = Tracked(*(getattr(event, one.name) for one in fields(event)))
+            alive.append(weakref.ref(fresh))
+            most = max(most, sum(one() is not None for one in alive))
+            yield fresh
+            del fresh
+            yield None
+
+    assert conforms(tested.validate(read()))
+    assert len(alive) == len(log) > 10 and most <= 8

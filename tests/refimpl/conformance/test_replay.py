@@ -13,18 +13,21 @@ import pytest
 from genfscheck.__main__ import SUBJECT
 from genfscheck.checker.cli import run
 from genfscheck.checker.cli.library import Library
-from genfscheck.checker.conform.steps import Stepper
+from genfscheck.checker.conform.steps import Step, Stepper
+from genfscheck.checker.explore.interpret import ENDED
 from genfscheck.checker.lang import ir
 from genfscheck.checker.lang.scenario import Scenario
 from genfscheck.checker.trace.record import Trace, load
 from genfscheck.checker.trace.replay import Moment, reexecute
 from genfscheck.refimpl import buf, kva, locks, pages, vnode
 from genfscheck.refimpl.conformance.abstraction import UNSEEN, Abstraction
-from genfscheck.refimpl.conformance.follow import Replayed
+from genfscheck.refimpl.conformance.follow import _STOPS, Follower, Replayed
 from genfscheck.refimpl.conformance.labels import Names
 from genfscheck.refimpl.conformance.replay import follow, walk
 from genfscheck.refimpl.conformance.runs import plan_of
 from genfscheck.refimpl.conformance.world import build
+from genfscheck.refimpl.errors import Panic
+from genfscheck.refimpl.schedule import Chooser
 
 LIBRARY = Library(SUBJECT)
 FINDINGS = [one.id for one in LIBRARY.findings.entries]
@@ -205,6 +208,33 @@ def test_wrong_threads_depart(
     assert why in result.departed.why
 
 
+def test_a_panic_shows_no_lost_data(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that dies behind the last step of F6 does not show what F6 is about."""
+    _, scenario, _, moments = stored("F6")
+    assert moments[-1].violation is not None
+    assert moments[-1].violation.property not in _STOPS
+    compare, compared = Follower._compare, [0]
+
+    def dies(self: Follower, moment: Moment, step: Step) -> None:
+        compare(self, moment, step)
+        compared[0] += 1
+        if moment is moments[-1]:
+            self._world.fs.kernel.machine.die(Panic("for no reason"))
+
+    monkeypatch.setattr(Follower, "_compare", dies)
+    result = follow(stepper_of("F6"), scenario, moments)
+    assert compared[0] == len(moments)
+    assert result.departed is not None and "the machine dies" in result.departed.why
+
+
+def test_a_deadlock_in_which_nobody_hangs_is_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Chooser, "waiting", lambda self: {})
+    status, out, _ = cli(capsys, "F1")
+    assert status == 1 and "nobody hangs" in out
+
+
 # The abstraction.
 
 
@@ -253,6 +283,12 @@ def walks(scenario: Scenario, variant: str, seeds: range) -> None:
         moments = walk(stepper, random.Random(seed))
         result = follow(stepper, scenario, moments)
         assert result.departed is None, f"seed {seed}, step {result.at}: {result.departed}"
+        if moments[-1].violation is None:
+            users = [thread.index for thread in program.threads if not thread.daemon]
+            last = moments[-1].after.threads
+            ended = all(last[number].pc == ENDED for number in users)
+            assert ended == (not result.waiting), f"seed {seed}: {result.waiting}"
+            assert ended == (result.dead is None), f"seed {seed}: {result.dead}"
 
 
 @pytest.mark.parametrize("variant", ["1.18", "hardened"])

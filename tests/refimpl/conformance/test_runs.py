@@ -19,6 +19,8 @@ from genfscheck.refimpl.conformance.world import Unsupported
 LIBRARY = Library(SUBJECT)
 SUITE = [one.name for one in LIBRARY.scenarios if one.tier != "large"]
 QUICK = ["hole-faults", "read-error", "fsync-and-read-fault"]
+# Scenarios in which hardened threads may hang: for these the model has a deadlock too.
+HANGS: set[str] = set()
 # What the reference implementation has nothing for.
 UNSUPPORTED: set[str] = set()
 
@@ -38,6 +40,7 @@ def follow(name: str, variant: str, seeds: range) -> int:
         done = tested.run(seed, patience=3.0)
         outcome = tested.validate(done)
         assert conforms(outcome), f"{name} {variant} seed {seed}: event {outcome.consumed}"
+        assert not done.died or variant == "1.18" or name in HANGS, f"seed {seed}: {done.died}"
         events += len(done.events)
     return events
 
@@ -121,10 +124,8 @@ def test_verb(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_what_is_hidden_is_pinned(capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever hides more must say so here."""
     table = hidden()
-    kinds = {name.partition(" ")[0] for name in table}
-    assert kinds == {"step", "event", "lock"}
-    assert len([one for one in table if one.startswith("event ")]) == 9
-    assert len([one for one in table if one.startswith("lock ")]) == 5
+    pinned = Path(__file__).with_name("hidden.txt").read_text().splitlines()
+    assert sorted(table) == pinned
     assert all(len(why) > 10 for why in table.values())
     assert command(SUBJECT, ["conform", "--hidden"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == len(table)

@@ -1,0 +1,77 @@
+"""Scenarios whose threads may run the workload, compiled: once, and kept on disk."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from ...checker import explore, lang
+from ...checker.conform import steps
+from ...checker.conform.kept import code_digest, kept
+from ...checker.conform.steps import Stepper
+from ...checker.explore.prepare import prepare
+from ...checker.lang import ir, source
+from ...checker.lang.scenario import Scenario, compile_scenario
+from . import labels
+from .labels import Names
+
+_HERE: Final = Path(__file__)
+_MODEL: Final = _HERE.resolve().parents[2] / "model"
+_PACKAGE: Final = (__package__ or "").rpartition(".")[0].rpartition(".")[0]
+_WORKLOAD: Final = "refimpl.conformance.workload"
+# A long run makes a vnode dirty more often than the model's counters allow for.
+_COUNTER: Final = (-2, 29)
+_LARGE: Final = 1 << 24
+
+
+@functools.cache
+def sources() -> source.Source:
+    """The model's sources and the workload."""
+    texts: dict[str, tuple[str, str]] = {}
+    for path in sorted(_MODEL.rglob("*.py")):
+        parts = path.relative_to(_MODEL.parent).with_suffix("").parts
+        if parts[-1] != "__init__":
+            texts[".".join((_PACKAGE, *parts))] = (str(Path(*parts)) + ".py", path.read_text())
+    path = _HERE.with_name("workload.py")
+    texts[f"{_PACKAGE}.{_WORKLOAD}"] = ("refimpl/conformance/workload.py", path.read_text())
+    return source.load(source.with_primitives(texts))
+
+
+@functools.cache
+def _code() -> str:
+    """The digest of all code that a compiled scenario depends on."""
+    names = [lang.__file__, explore.__file__]
+    folders = [Path(str(name)).parent for name in names]
+    return code_digest([*folders, Path(steps.__file__), Path(labels.__file__), _HERE])
+
+
+def stepper(scenario: Scenario, variant: str, fixes: frozenset[str]) -> Stepper:
+    """A scenario's steps, of a program specialised for its initial state."""
+    recipe = [_code(), sources().digest, variant, *sorted(fixes), scenario.text]
+
+    def make() -> Stepper:
+        program = compile_scenario(sources(), scenario, fixes=fixes, variant=variant)
+        return Stepper(prepare(_widened(program)), Names())
+
+    return kept(recipe, make)
+
+
+def _widened(program: ir.Program) -> ir.Program:
+    """Counters of dirtying that a long run does not exhaust."""
+
+    def wide(domain: ir.Domain) -> ir.Domain:
+        if domain.kind == "int" and (domain.low, domain.high) == _COUNTER:
+            return replace(domain, high=_LARGE)
+        return domain
+
+    shared = [
+        replace(var, domain=wide(var.domain)) if var.name == "vnodes.g_dirtygen" else var
+        for var in program.shared
+    ]
+    threads = [
+        replace(thread, locals=[replace(var, domain=wide(var.domain)) for var in thread.locals])
+        for thread in program.threads
+    ]
+    return replace(program, shared=shared, threads=threads)
