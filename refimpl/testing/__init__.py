@@ -11,8 +11,9 @@ faults and crashes.  Derive from it and say how to mount what you want to test::
 
 `run_threads` plays random tasks on real threads, and `explain` looks for an order of the
 operations that gives what they returned.  `run_scheduled` plays them on the reference
-implementation under a schedule that Hypothesis draws.  Hypothesis must be installed (the
-extra "test").  ``docs/testing.md`` describes it all.
+implementation under a schedule that Hypothesis draws, `explore` under every one with one
+preemption; `meetings` has tasks for it.  Hypothesis must be installed (the extra "test").
+``docs/testing.md`` describes it all.
 """
 
 from .api import (
@@ -33,10 +34,13 @@ from .concurrent import Call, Fault, Task, explain, random_task, run_threads
 from .expected import Expected
 from .history import History, Operation, Unexplained, check, linearizable
 from .machine import PageCacheMachine
-from .programs import ENDS, POWER, PROMISE, REMOUNT, machines, tasks
+from .priorities import Place, Prioritized
+from .programs import ENDS, LAST, POWER, PROMISE, REMOUNT, machines, tasks
 from .records import RECORD, Wrong
 from .reference import Reference, ReferenceMachine, geometries
-from .schedules import Drawn, Run, run_scheduled, schedule
+from .running import Run, run_scheduled, schedule
+from .schedules import Drawn
+from .systematic import Directed, explore, orders, places
 
 __all__ = [
     "ADVICE",
@@ -45,6 +49,7 @@ __all__ = [
     "DIRECT",
     "ENDS",
     "FEATURES",
+    "LAST",
     "MMAP",
     "POWER",
     "PROMISE",
@@ -53,6 +58,7 @@ __all__ = [
     "REMOVE",
     "Broken",
     "Call",
+    "Directed",
     "Drawn",
     "Expected",
     "Fault",
@@ -62,7 +68,9 @@ __all__ = [
     "Mapped",
     "Operation",
     "PageCacheMachine",
+    "Place",
     "PowerLost",
+    "Prioritized",
     "Reference",
     "ReferenceMachine",
     "Run",
@@ -71,9 +79,12 @@ __all__ = [
     "Wrong",
     "check",
     "explain",
+    "explore",
     "geometries",
     "linearizable",
     "machines",
+    "orders",
+    "places",
     "random_task",
     "run_scheduled",
     "run_threads",

@@ -15,6 +15,7 @@ from .records import (
     RECORD,
     Wrong,
     changed,
+    check_file,
     check_records,
     decode,
     encode,
@@ -235,7 +236,8 @@ def look(
             None if number * RECORD // stale_unit in loose else value
             for number, value in enumerate(values)
         )
-    history.note("afterwards", "read", (0, task.records), values, called)
+    name = "read" if since is None else "found"
+    history.note("afterwards", name, (0, task.records), values, called)
 
 
 def last_fsync(history: History) -> int:
@@ -251,9 +253,11 @@ def explain(history: History, task: Task, page: int, unit: int | None = None) ->
 
     ``page`` and ``unit`` are those of `check_records`.
     """
-    return check_records(
-        history.operations, task.size, page, unit or page, task.tags, task.records
-    )
+    for judge in (check_records, check_file):
+        wrong = judge(history.operations, task.size, page, unit or page, task.tags, task.records)
+        if wrong is not None:
+            return wrong
+    return None
 
 
 def run_threads(fs: Implementation, task: Task, seconds: float = 20.0) -> History:

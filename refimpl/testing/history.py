@@ -94,7 +94,9 @@ class Unexplained(Generic[State]):
     initial: State
 
     def __str__(self) -> str:
-        lines = [f"no order of these operations explains their results, from {self.initial}:"]
+        start = self.initial
+        begins = ", ".join(map(str, start)) if isinstance(start, tuple) else start
+        lines = [f"no order of these operations explains their results, from {begins}:"]
         lines += [f"  {operation}" for operation in self.operations]
         return "\n".join(lines)
 

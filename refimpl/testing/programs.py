@@ -13,18 +13,19 @@ from collections.abc import Iterator
 
 import hypothesis.strategies as st
 
-from .api import ADVICE, FEATURES, MMAP
+from .api import ADVICE, DIRECT, FEATURES, MMAP
 from .concurrent import Call, Fault, Task
 from .records import RECORD
 
 # How a run ends.
-REMOUNT, POWER, PROMISE = "remount", "power", "promise"
-ENDS = (REMOUNT, PROMISE, POWER)
+REMOUNT, POWER, PROMISE, LAST = "remount", "power", "promise", "last"
+ENDS = (REMOUNT, PROMISE, POWER, LAST)
 
 _MAIN = frozenset({"store", "load", "write", "truncate", "msync", "fsync"})
-_QUIET = frozenset({"load", "read", "willneed"})  # nothing is written
-_NO_SPACE = frozenset({"store", "load", "read", "msync", "fsync", "willneed"})  # or made longer
-_IO = frozenset({errno.EIO})
+# Kinds of calls that leave no doubt of what was written when something fails.
+QUIET = frozenset({"load", "read", "willneed"})  # nothing is written
+SAME_SIZE = frozenset({"store", "load", "read", "msync", "fsync", "willneed"})
+IO_ERROR = frozenset({errno.EIO})
 
 
 @st.composite
@@ -65,10 +66,10 @@ def tasks(
     return Task(
         size,
         first,
-        {name: [_tagged(call, tags) for call in calls] for name, calls in programs.items()},
+        {name: [tagged(call, tags) for call in calls] for name, calls in programs.items()},
         cold=draw(st.booleans()),
-        before=[_tagged(call, tags) for call in before],
-        after=[(name, _tagged(call, tags)) for name, call in after],
+        before=[tagged(call, tags) for call in before],
+        after=[(name, tagged(call, tags)) for name, call in after],
         fault=fault,
     )
 
@@ -92,12 +93,19 @@ def _kinds(
         kinds |= {
             "load": first.map(lambda record: Call("load", (record,))),
             "store": first.map(lambda record: Call("store", (record,))),
-            "msync": st.one_of(
-                everything, st.tuples(first, st.integers(1, 4), st.booleans())
-            ).map(lambda three: Call("msync", three)),
+            "msync": st.one_of(everything, st.tuples(first, st.integers(1, 4), st.booleans())).map(
+                lambda three: Call("msync", three)
+            ),
         }
     if ADVICE in features:
         kinds["willneed"] = pairs.map(lambda pair: Call("willneed", pair))
+        kinds["dontneed"] = pairs.map(lambda pair: Call("dontneed", pair))
+    if DIRECT in features:
+        sectors = st.sampled_from(
+            [(start, count) for start in range(0, reach, 2) for count in (2, 4)]
+        )
+        kinds["read_direct"] = sectors.map(lambda pair: Call("read_direct", pair))
+        kinds["write_direct"] = sectors.map(lambda pair: Call("write_direct", pair))
     return kinds
 
 
@@ -109,7 +117,7 @@ def _often(names: list[str]) -> st.SearchStrategy[str]:
 
 def _faults() -> st.SearchStrategy[tuple[Fault, frozenset[str]]]:
     """Faults, and with which kinds of calls each leaves no doubt of what was written."""
-    unseen = _QUIET | _NO_SPACE | {"write", "truncate", "fsync_other"}
+    unseen = QUIET | SAME_SIZE | {"write", "truncate", "fsync_other"}
     skip = st.integers(0, 3)
     return st.one_of(
         st.builds(lambda n: (Fault("yield", n, 4), unseen), skip),
@@ -119,19 +127,19 @@ def _faults() -> st.SearchStrategy[tuple[Fault, frozenset[str]]]:
             skip,
         ),
         st.builds(
-            lambda n: (Fault("space", n, answers=frozenset({errno.ENOSPC})), _NO_SPACE), skip
+            lambda n: (Fault("space", n, answers=frozenset({errno.ENOSPC})), SAME_SIZE), skip
         ),
-        st.builds(lambda n: (Fault("read", n, answers=_IO), _NO_SPACE), skip),
-        st.builds(lambda n: (Fault("short", n, errno=0, answers=_IO), _QUIET), skip),
+        st.builds(lambda n: (Fault("read", n, answers=IO_ERROR), SAME_SIZE), skip),
+        st.builds(lambda n: (Fault("short", n, errno=0, answers=IO_ERROR), QUIET), skip),
     )
 
 
-def _tagged(call: Call, tags: Iterator[int]) -> Call:
+def tagged(call: Call, tags: Iterator[int]) -> Call:
     """Tags come last, so that every write of a task has one of its own."""
-    if call.name == "write":
+    if call.name in ("write", "write_direct"):
         first, count = call.arguments
         assert isinstance(count, int)
-        return Call("write", (first, tuple(next(tags) for _ in range(count))))
+        return Call(call.name, (first, tuple(next(tags) for _ in range(count))))
     if call.name == "store":
         return Call("store", (*call.arguments, next(tags)))
     return call

@@ -2,9 +2,11 @@
 
 A record is RECORD bytes that repeat one tag, so that a torn or foreign one is seen.  An
 operation on several records is one operation on each of them; a truncation, and a write
-behind the end, concern every record.  read(2), write(2) and ftruncate(2) on one file
-exclude each other and could be checked as a whole; accesses through mappings are atomic
-only within a page, and a truncation empties pages before it moves the end.
+behind the end, concern every record.  Accesses through mappings are atomic only within a
+page, and a truncation empties pages before it moves the end.
+
+read(2), write(2) and ftruncate(2) on one file exclude each other: where nobody stores through
+a mapping all records together are one object too (`check_file`).
 """
 
 from __future__ import annotations
@@ -102,7 +104,8 @@ def project(
     """What the operations on a file are for its record ``number``.
 
     Operations of a file: write(first, tags) and read(first, count) -> values, store(record,
-    tag) -> None or NO_PAGE, load(record) -> value or NO_PAGE, truncate(records).
+    tag) -> None or NO_PAGE, load(record) -> value or NO_PAGE, truncate(records); "found" is
+    what a crash left, as a read.
     """
     found = []
     for one in operations:
@@ -117,7 +120,8 @@ def project(
                 name = "grow"
             else:
                 arguments = (f"#{tags[number - first]}",)
-        elif name == "read":
+        elif name in ("read", "found"):
+            name = "read"
             first, count = one.arguments
             assert isinstance(first, int) and isinstance(count, int)
             if not first <= number < first + count:
@@ -172,12 +176,14 @@ def initial(number: int, size: int, page: int, unit: int, tags: Sequence[int]) -
 
 @dataclass(frozen=True)
 class Wrong:
-    """A record whose history no order explains."""
+    """A record, or with None the whole file, whose history no order explains."""
 
-    number: int
-    unexplained: Unexplained[Record]
+    number: int | None
+    unexplained: Unexplained[Record] | Unexplained[tuple[Record, ...]]
 
     def __str__(self) -> str:
+        if self.number is None:
+            return f"each record has an order, the file has none: {self.unexplained}"
         return f"record {self.number} (bytes from {self.number * RECORD} on): {self.unexplained}"
 
 
@@ -200,6 +206,41 @@ def check_records(
         if wrong is not None:
             return Wrong(number, wrong)
     return None
+
+
+def check_file(
+    operations: Sequence[Operation],
+    size: int,
+    page: int,
+    unit: int,
+    tags: Sequence[int] = (),
+    records: int = 0,
+) -> Wrong | None:
+    """Checks that reads, writes and truncations happen at once on all records together.
+
+    Records that somebody stored through a mapping are left out: a read or a write may meet the
+    store half-way.  Nothing is checked where a write or a truncation failed or did not end, nor
+    what a crash left.  Arguments as `check_records`.
+    """
+    whole = [one for one in operations if one.name in ("read", "write", "truncate")]
+    if any(one.returned is None and one.name != "read" for one in whole):
+        return None
+    stored = {one.arguments[0] for one in operations if one.name == "store"}
+    numbers = [number for number in range(max(records, size)) if number not in stored]
+
+    def file_step(state: tuple[Record, ...], operation: Operation) -> list[tuple[Record, ...]]:
+        after = list(state)
+        for index, number in enumerate(numbers):
+            for one in project([operation], number, page, unit):
+                found = list(step(after[index], one))
+                if not found:
+                    return []
+                (after[index],) = found  # nothing was stored behind the end
+        return [tuple(after)]
+
+    start = tuple(initial(number, size, page, unit, tags) for number in numbers)
+    wrong = check(whole, start, file_step)
+    return None if wrong is None else Wrong(None, wrong)
 
 
 def fault_name(error: OSError) -> str:

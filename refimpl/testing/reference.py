@@ -208,11 +208,15 @@ class Reference:
         return self._fired + sum(self.mounted.faults.fired.values())
 
     def at_rest(self) -> None:
+        """Everything is written, and `let_go`."""
+        self.sync()
+        self.let_go()
+
+    def let_go(self) -> None:
         """Nothing is BUSY, counted, mapped for a transfer or on the heap.
 
         Nobody waits for what was read ahead: it may take a moment.
         """
-        self.sync()
         kernel = self.mounted.kernel
         deadline = time.monotonic() + 10.0
         while kernel.bufs.value and time.monotonic() < deadline:

@@ -9,14 +9,17 @@ import hypothesis.strategies as st
 from hypothesis import HealthCheck, Phase, given, note, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from genfscheck.refimpl import Fixes
+from genfscheck.refimpl import Chooser, Fixes
 from genfscheck.refimpl.testing import (
     ENDS,
+    Directed,
     Drawn,
     PageCacheMachine,
+    Place,
     Reference,
     Task,
     machines,
+    orders,
     run_scheduled,
     tasks,
 )
@@ -86,11 +89,11 @@ class Schedules:
             machine = data.draw(machines(), label="machine")
             task = data.draw(tasks(self.threads, self.length), label="task")
             end = data.draw(st.sampled_from(ends), label="end")
-            self._one(data, machine, task, end)
             # A task is dearer than a schedule: it is played a few times.
+            where = self._undisturbed(machine, task, end)
             more = st.sampled_from([False, True, True, True])
             while data.draw(more, label="more"):
-                self._one(data, machine, task, end)
+                self._one(machine, task, end, Drawn(data, where).chooser())
 
         try:
             play()
@@ -100,13 +103,17 @@ class Schedules:
             return Found(self.best)
         return None
 
-    def _one(
-        self, data: st.DataObject, machine: dict[str, object], task: Task, end: str
-    ) -> None:
+    def _undisturbed(self, machine: dict[str, object], task: Task, end: str) -> list[Place]:
+        """One thread behind the other; the places where they could be preempted."""
+        chooser = Directed(orders(sorted(task.programs), end)[0])
+        self._one(machine, task, end, chooser)
+        return [place for place in chooser.met if place.shared]
+
+    def _one(self, machine: dict[str, object], task: Task, end: str, chooser: Chooser) -> None:
         self.examples += 1
         fs = Reference(**(machine | self.knobs))  # type: ignore[arg-type]
         try:
-            run = run_scheduled(fs, task, Drawn(data).chooser(), end)
+            run = run_scheduled(fs, task, chooser, end)
         finally:
             fs.close()
         self.steps += run.steps

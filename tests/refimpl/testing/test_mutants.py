@@ -20,13 +20,15 @@ from genfscheck.refimpl import (
     kernel,
     kva,
     locks,
+    ops,
     pages,
     pmap,
     sizes,
 )
 from genfscheck.refimpl import buf as buffers
 from genfscheck.refimpl.genfs import directio
-from genfscheck.refimpl.testing import Broken, ReferenceMachine
+from genfscheck.refimpl.sync import WRITER
+from genfscheck.refimpl.testing import Broken, Call, ReferenceMachine, Task, Wrong, explore
 
 from .support import Schedules, hunt, looking
 from .test_threads import play
@@ -112,6 +114,36 @@ def torn(right: Any) -> Any:
         return bool(right(self, number, offset + half, data[half:], at))
 
     return store
+
+
+def in_pieces(right: Any) -> Any:
+    """A write that lets others at the file between two blocks."""
+
+    def piece(vp: Any, uio: Any, *arguments: int) -> int:
+        error = int(right(vp, uio, *arguments))
+        if uio.resid:
+            vp.v_lock.exit("write")
+            vp.v_lock.enter(WRITER, "write")
+        return error
+
+    return piece
+
+
+def test_a_write_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each record is right; only the file as a whole shows it."""
+    task = Task(
+        8,
+        tuple(range(1, 9)),
+        {
+            "user0": [Call("write", (0, tuple(range(11, 19))))],
+            "user1": [Call("read", (0, 8))],
+        },
+    )
+    machine: dict[str, object] = {"page_size": 1024, "maxphys": 4096, "patience": 2.0}
+    assert all(run.failure is None for run in explore(task, machine, first="user0"))
+    instead(ops, "_write_piece", in_pieces)(monkeypatch)
+    failures = [run.failure for run in explore(task, machine, first="user0")]
+    assert any(isinstance(one, Wrong) and one.number is None for one in failures)
 
 
 @pytest.mark.long

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from genfscheck.refimpl.testing import RECORD, Operation
-from genfscheck.refimpl.testing.records import check_records, decode, encode
+from genfscheck.refimpl.testing.records import check_file, check_records, decode, encode
 
 PAGE = 4 * RECORD
 
@@ -84,3 +84,71 @@ def test_decode() -> None:
 def test_what_is_allowed(operations: list[Operation], record: int | None) -> None:
     wrong = check_records(operations, 2, PAGE, 2 * PAGE, records=9)
     assert (wrong.number if wrong else None) == record
+
+
+@pytest.mark.parametrize(
+    ("operations", "whole"),
+    [
+        # Half of a write, while it goes on or later.
+        (
+            [
+                one("write", 0, (5, 6), at=(1, 4)),
+                one("read", 0, 2, result=("#5", "zero"), at=(2, 3)),
+            ],
+            False,
+        ),
+        (
+            [
+                one("write", 0, (5, 6), at=(1, 4)),
+                one("read", 0, 2, result=("zero", "zero"), at=(2, 3)),
+                one("read", 0, 2, result=("#5", "#6"), at=(5, 6)),
+            ],
+            True,
+        ),
+        # Two writes that are mixed; two reads that see two writes in different orders.
+        (
+            [
+                one("write", 0, (5, 6), at=(1, 4)),
+                one("write", 0, (7, 8), at=(2, 3)),
+                one("read", 0, 2, result=("#5", "#8"), at=(5, 6)),
+            ],
+            False,
+        ),
+        # A truncation cuts all records at once.
+        (
+            [
+                one("truncate", 0, at=(1, 4)),
+                one("read", 0, 2, result=("zero", "absent"), at=(2, 3)),
+            ],
+            False,
+        ),
+        # A record that was stored through a mapping says nothing.
+        (
+            [
+                one("write", 0, (5, 6), at=(1, 4)),
+                one("read", 0, 2, result=("#5", "zero"), at=(2, 3)),
+                one("store", 1, 9, at=(5, 6)),
+            ],
+            True,
+        ),
+        # Nor do a write that did not end, and what a crash left.
+        (
+            [one("write", 0, (5, 6), at=(1, None)), one("read", 0, 1, result=("#5",), at=(2, 3))],
+            True,
+        ),
+        (
+            [
+                one("write", 0, (5, 6), at=(1, 2)),
+                one("found", 0, 2, result=("#5", "zero"), at=(0, 3)),
+            ],
+            True,
+        ),
+    ],
+)
+def test_a_file_as_a_whole(operations: list[Operation], whole: bool) -> None:
+    """Each record has an order in all of them."""
+    assert check_records(operations, 2, PAGE, PAGE) is None
+    wrong = check_file(operations, 2, PAGE, PAGE)
+    assert (wrong is None) == whole
+    if wrong is not None:
+        assert wrong.number is None and "each record has an order" in str(wrong)

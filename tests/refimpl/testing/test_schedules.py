@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import random
 import time
 from collections.abc import Sequence
 
 import pytest
 
-from genfscheck.refimpl import Event
+from genfscheck.refimpl import Event, File
 from genfscheck.refimpl.schedule import Chooser, Ready
 from genfscheck.refimpl.testing import (
     FEATURES,
+    Broken,
     Call,
     Reference,
     Task,
@@ -19,6 +21,7 @@ from genfscheck.refimpl.testing import (
     run_scheduled,
     schedule,
 )
+from genfscheck.refimpl.testing.records import encode
 
 from .support import Schedules, looking, without
 
@@ -80,6 +83,35 @@ def test_a_choice_that_fails_ends_the_run_at_once() -> None:
     finally:
         fs.close()
     assert time.monotonic() - began < 30.0
+
+
+def test_what_a_thread_raises_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that does less and says nothing, and an error that no fault explains."""
+    task = Task(4, (1, 2, 3, 4), {"user0": [Call("write", (0, (9,)))]})
+
+    def played() -> object:
+        fs = Reference(page_size=1024, maxphys=4096, patience=2.0)
+        try:
+            return run_scheduled(fs, task, Chooser(lambda ready: ready[0])).failure
+        finally:
+            fs.close()
+
+    assert played() is None
+    right = File.pwrite
+
+    def less(self: File, data: bytes, offset: int) -> int:
+        return right(self, data, offset) // (2 if data[:2] == encode(9)[:2] else 1)
+
+    def fails(self: File, data: bytes, offset: int) -> int:
+        if data[:2] == encode(9)[:2]:
+            raise OSError(errno.EIO, "for no reason")
+        return right(self, data, offset)
+
+    monkeypatch.setattr(File, "pwrite", less)
+    failure = played()
+    assert isinstance(failure, Broken) and "128 of 256 bytes" in str(failure)
+    monkeypatch.setattr(File, "pwrite", fails)
+    assert "for no reason" in str(played())
 
 
 def test_a_schedule_is_told_by_lines_of_the_source() -> None:
