@@ -50,12 +50,14 @@ class Mutex:
 
     def tryenter(self, at: At) -> bool:
         machine = self._machine
-        machine.turn("mutex_tryenter", at, self)
+        if machine.hook is not None:
+            machine.turn("mutex_tryenter", at, self)
         with machine.guard:
             got = self._lock.acquire(False)
             if got:
                 self.owner = machine.curlwp()
-            machine.noted("mutex_tryenter", at, lock=self.name, got=got)
+            if machine.hook is not None:
+                machine.noted("mutex_tryenter", at, lock=self.name, got=got)
         return got
 
     def exit(self, at: At) -> None:
@@ -136,41 +138,49 @@ class RwLock:
         machine = self._machine
         machine.check()
         lwp = machine.curlwp()
-        machine.turn("rw_enter", at, self)
+        if machine.hook is not None:
+            machine.turn("rw_enter", at, self)
         with machine.guard:
             if self.writer is lwp or lwp in self.readers:
                 machine.panic(f"{self.name} is taken twice at {at}")
             if self._grantable(mode):
                 self._hold(lwp, mode)
-                machine.noted("rw_enter", at, lock=self.name, mode=mode)
+                if machine.hook is not None:
+                    machine.noted("rw_enter", at, lock=self.name, mode=mode)
                 return
             (self.wait_writers if mode == WRITER else self.wait_readers).append(lwp)
-            machine.noted("rw_wait", at, lock=self.name, mode=mode)
+            if machine.hook is not None:
+                machine.noted("rw_wait", at, lock=self.name, mode=mode)
         # Whoever hands the lock over wakes us, perhaps before we sleep: that must be used up here.
         machine.park(lwp, lambda: f"waits as {mode} for {self.describe()} at {at}")
         machine.kassert(self.held() == mode, at, f"woken without {self.name}")
-        machine.turn("rw_enter", at, self)
-        machine.noted("rw_enter", at, lock=self.name, mode=mode)
+        if machine.hook is not None:
+            machine.turn("rw_enter", at, self)
+            machine.noted("rw_enter", at, lock=self.name, mode=mode)
 
     def tryenter(self, mode: str, at: At) -> bool:
         machine = self._machine
-        machine.turn("rw_tryenter", at, self)
+        if machine.hook is not None:
+            machine.turn("rw_tryenter", at, self)
         with machine.guard:
             got = self._grantable(mode)
             if got:
                 self._hold(machine.curlwp(), mode)
-            machine.noted("rw_tryenter", at, lock=self.name, mode=mode, got=got)
+            if machine.hook is not None:
+                machine.noted("rw_tryenter", at, lock=self.name, mode=mode, got=got)
         return got
 
     def exit(self, at: At) -> None:
         machine = self._machine
         lwp = machine.curlwp()
-        machine.turn("rw_exit", at, self)
+        if machine.hook is not None:
+            machine.turn("rw_exit", at, self)
         with machine.guard:
             if self.writer is not lwp and lwp not in self.readers:
                 machine.panic(f"{self.name} is released at {at} by one who does not have it")
             handed = self._release(lwp)
-            machine.noted("rw_exit", at, lock=self.name, to=handed)
+            if machine.hook is not None:
+                machine.noted("rw_exit", at, lock=self.name, to=handed)
             for other in handed:
                 machine.unpark(other)
 

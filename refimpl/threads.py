@@ -267,7 +267,8 @@ class Machine:
             self.hook.before(lwp, "sleep", at)
         with self.guard:
             self._sleepers.setdefault(chan, []).append(lwp)
-            self._note(lwp, "sleep", at, chan=chan, lock=mutex.name)
+            if self.hook is not None:
+                self._note(lwp, "sleep", at, chan=chan, lock=mutex.name)
             mutex.release()
         self._slept(lwp, chan, f"sleeps on {_describe(chan)} at {at}")
 
@@ -280,7 +281,8 @@ class Machine:
         elif chan not in self._sleepers:
             return
         with self.guard:
-            self._note(lwp, "wakeup", at, chan=chan)
+            if self.hook is not None:
+                self._note(lwp, "wakeup", at, chan=chan)
             self.wake(chan)
 
     def wake(self, chan: object) -> None:
@@ -369,7 +371,8 @@ class Machine:
             self._slept(lwp, want.chan, want.why(at), rest=want.rest)
         try:
             yield values
-            self._note(lwp, kind, at, **values)
+            if self.hook is not None:
+                self._note(lwp, kind, at, **values)
         finally:
             if mutex is not None and mutex.owner is lwp:
                 mutex.release()

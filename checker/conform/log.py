@@ -90,7 +90,8 @@ def load(path: Path) -> LogFile:
     if header.get("schema") != SCHEMA:
         raise DataError(path, "schema", f"expected {SCHEMA}, found {header.get('schema')!r}")
     seal = _json(path, len(lines), lines[-1])
-    if len(lines) < 2 or not isinstance(seal, dict) or "digest" not in seal:
+    sealed = isinstance(seal, dict) and "digest" in seal and text.endswith("}\n")
+    if len(lines) < 2 or not sealed:
         raise DataError(path, f"line {len(lines)}", "expected the seal: the log was cut off")
     body = text[: text.rstrip("\n").rfind("\n") + 1]
     if seal["digest"] != _digest(body) or seal.get("events") != len(lines) - 2:

@@ -127,7 +127,9 @@ class Binding:
 
     def _at(self, name: str, element: int, value: int) -> tuple[int, bytes]:
         """An offset in the state, and the bytes there if the element has this value."""
-        var = self._vars[name]
+        var = self._vars.get(name)
+        if var is None:
+            raise BindingError(f"no variable {name!r} in the model")
         slot = self._layout.shared[var]
         length = self._program.shared[var].length
         domain = self._program.shared[var].domain
@@ -155,6 +157,7 @@ class Binding:
 
     def pattern(self, event: Event) -> Pattern | None:
         """The pattern of the next event; None if the model has no such step."""
+        self._who(event)
         if event.kind in HIDDEN_EVENTS and event.kind != "call":
             return None
         rule: Callable[[Event], Pattern | None] | None = getattr(self, f"_on_{event.kind}", None)
@@ -167,13 +170,22 @@ class Binding:
         for event in events:
             try:
                 pattern = self.pattern(event)
-            except (BindingError, KeyError, ValueError) as error:
+            except BindingError as error:
                 raise BindingError(f"event {event.number} ({event.kind}): {error}") from None
+            except (AssertionError, LookupError, TypeError, ValueError):
+                raise BindingError(
+                    f"event {event.number} ({event.kind}): values that it cannot have"
+                ) from None
             yield pattern
 
     def ended(self, threads: Iterable[str]) -> list[Pattern]:
         """These threads have come to their end."""
-        return [Pattern((self._threads[name],), end=ENDED) for name in threads]
+        found = []
+        for name in threads:
+            if name not in self._threads:
+                raise BindingError(f"no thread {name!r} in the scenario")
+            found.append(Pattern((self._threads[name],), end=ENDED))
+        return found
 
     def died(self, why: str, events: Sequence[Event]) -> Pattern:
         """The machine stopped: nobody can go on, or whom ``why`` begins with broke something.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -13,6 +14,8 @@ from ...checker.conform.report import CONFORMS, DEPARTS, broken_properties, depa
 from ...checker.conform.streams import streams
 from ...checker.conform.subject import Load, Validated
 from ...checker.conform.validate import Outcome
+from ...checker.explore.errors import SetupError
+from ...checker.lang.errors import ModelError, ScenarioError
 from ...checker.lang.scenario import parse
 from ...checker.trace.errors import DataError
 from ..hook import Event
@@ -24,6 +27,10 @@ from .runs import Bench, Run, execute
 from .stress import GEOMETRIES, programs
 
 CALLS = 40  # of each thread in one run: some thousands of events
+RATE = 0.002  # of steps before which a thread stops for a moment
+PATIENCE = 60.0  # seconds that a thread may wait: the machine may have much else to do
+TURN = 5.0  # seconds of runs on one geometry before the next one's turn
+BENCHES = 4  # compiled geometries in memory
 
 
 def hidden() -> Mapping[str, str]:
@@ -40,7 +47,7 @@ def geometries() -> Mapping[str, str]:
     return {name: geometry.about for name, geometry in GEOMETRIES.items()}
 
 
-@functools.cache
+@functools.lru_cache(BENCHES)
 def _bench(text: str, variant: str, fixes: frozenset[str]) -> Bench:
     scenario = parse(text, "stress")
     stepper = compiled.stepper(scenario, variant, fixes)
@@ -63,11 +70,17 @@ def validate(log: LogFile, path: Path) -> Validated:
         raise DataError(
             path, "model", f"expected {digest}, found {log.model}: made with another model"
         )
+    unknown = sorted(set(log.fixes) - known_fixes())
+    if unknown:
+        raise DataError(path, "fixes", f"no fix is called {unknown[0]!r}")
     try:
         run = _run_of(log)
     except (KeyError, TypeError, ValueError) as error:
         raise DataError(path, "world", f"not this implementation's: {error}") from None
-    bench = _bench(log.scenario_text, log.variant, frozenset(log.fixes))
+    try:
+        bench = _bench(log.scenario_text, log.variant, frozenset(log.fixes))
+    except (ScenarioError, ModelError, SetupError) as error:
+        raise DataError(path, "scenario_text", str(error)) from None
     return _validated(bench, run, log)
 
 
@@ -153,22 +166,28 @@ class _Share:
 
 
 def _runs(share: _Share) -> Iterator[Validated]:
-    """One run on each geometry, and again as long as there is time."""
+    """One run on each geometry, then in turn some seconds of runs, as long as there is time."""
     load = share.load
     fixes = known_fixes() if load.variant == "hardened" else frozenset()
-    left = load.seconds
-    rounds = 0
+    left, turn = load.seconds, 0.0
+    seeds = itertools.count(load.seed * 100_000 + share.number, load.workers)
     while left > 0:
         for name in share.geometries:
             geometry = GEOMETRIES[name]
             bench = _bench(geometry.scenario(load.threads), load.variant, fixes)
-            begun = time.monotonic()
-            seed = load.seed * 100_000 + rounds * load.workers + share.number
-            made = programs(bench, seed, CALLS, geometry)
-            run = execute(bench.plan, made, bench.window, seed, 0.002, program=bench.program)
-            found = _validated(bench, run, log_of(bench, run, seed, name), load.folder)
-            left -= time.monotonic() - begun
-            yield found
-            if left <= 0 and rounds:
+            until = left - turn
+            while True:
+                begun = time.monotonic()
+                seed = next(seeds)
+                made = programs(bench, seed, CALLS, geometry)
+                run = execute(
+                    bench.plan, made, bench.window, seed, RATE, PATIENCE, bench.program
+                )
+                found = _validated(bench, run, log_of(bench, run, seed, name), load.folder)
+                left -= time.monotonic() - begun
+                yield found
+                if left <= until or left <= 0:
+                    break
+            if turn and left <= 0:
                 break
-        rounds += 1
+        turn = TURN
