@@ -18,13 +18,22 @@ from ..hook import At, Wanted
 from ..schedule import Chooser, HasKernel, Outcome, Ready
 from ..threads import Lwp
 
+# Steps that take nothing away from others and give them nothing: they only look, or are seen.
+# Before what acquires or frees something a preemption does what an earlier one does.
+_SEEN = frozenset(
+    {
+        *("load", "store", "user_load", "user_store", "page_store", "fill", "pmap_enter"),
+        *("bmap", "block_alloc", "block_free", "strategy", "wapbl_begin", "worklist"),
+    }
+)
+
 
 @dataclass(frozen=True)
 class Place:
     """Before the ``number``-th step that a thread takes without a mutex.
 
-    ``shared``: others could have changed something since its last step, or may notice this
-    one: it loads or stores a shared word, or had a mutex before, or slept.
+    ``shared``: it could matter that others run here. The thread had a mutex before, or slept,
+    or it looks at something shared, a word or bytes of a page, or changes it.
     """
 
     thread: str
@@ -104,7 +113,7 @@ class Prioritized(Chooser):
         if number == 1 or all(other in self._ended for other in others):
             return  # who comes first is a matter of the order
         target = "" if lwp.target is None else str(lwp.target)
-        shared = freed or kind in ("load", "store")
+        shared = freed or kind in _SEEN
         if self._preempts(Place(name, number, kind, at, target, shared)):
             self.order.remove(name)
             self.order.append(name)

@@ -7,6 +7,7 @@ that (Musuvathi and Qadeer 2007); `Drawn` goes further, at random.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 from .concurrent import Task
@@ -14,6 +15,8 @@ from .priorities import Place, Prioritized
 from .programs import POWER, REMOUNT
 from .reference import Reference
 from .running import Run, run_scheduled
+
+TIMES = 3  # so often a thread is preempted before one and the same step of a loop
 
 
 class Directed(Prioritized):
@@ -52,8 +55,8 @@ def explore(
     """Plays a task under every schedule with at most so many preemptions, on new machines.
 
     ``machine`` are arguments of `Reference`; ``first`` begins, or each thread in turn.  A
-    thread is preempted before the first time that it takes a step of a kind, at a line, on a
-    word or lock; if it takes the same step again later, in a loop, it is not preempted there.
+    thread is preempted before the first `TIMES` times that it takes a step of a kind, at a
+    line, on a word or lock; if a loop takes the same step more often, not there.
     """
     for order in orders(sorted(task.programs), end):
         if first not in (None, order[0]):
@@ -86,8 +89,11 @@ def _play(task: Task, machine: Mapping[str, object], end: str, chooser: Directed
 
 
 def _distinct(met: Sequence[Place]) -> list[Place]:
-    first: dict[tuple[object, ...], Place] = {}
+    found: list[Place] = []
+    times: Counter[tuple[object, ...]] = Counter()
     for one in met:
-        if one.shared:
-            first.setdefault((one.thread, one.kind, one.at, one.target), one)
-    return list(first.values())
+        key = one.thread, one.kind, one.at, one.target
+        times[key] += one.shared
+        if one.shared and times[key] <= TIMES:
+            found.append(one)
+    return found

@@ -7,6 +7,7 @@ thread, the others need threads that meet.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -29,8 +30,10 @@ from genfscheck.refimpl import buf as buffers
 from genfscheck.refimpl.genfs import directio
 from genfscheck.refimpl.sync import WRITER
 from genfscheck.refimpl.testing import Broken, Call, ReferenceMachine, Task, Wrong, explore
+from genfscheck.refimpl.testing.meetings import meetings
+from genfscheck.refimpl.testing.meetings import play as meet
 
-from .support import Schedules, hunt, looking
+from .support import hunt, looking
 from .test_threads import play
 
 Patch = Callable[[pytest.MonkeyPatch], None]
@@ -152,18 +155,28 @@ def test_threads_notice_torn_stores(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any(play(seed, hooked=0.3) is not None for seed in range(300))
 
 
+MEETING: dict[str, Patch] = {
+    "stores are torn": instead(pmap.Pmap, "store", torn),
+    "readers and writers do not exclude each other": instead(
+        locks.RwLock, "_grantable", nothing(True)
+    ),
+    "fsync waits for nobody": instead(flush, "PGO_SYNCIO", lambda right: 0),
+}
+
+
+def test_a_torn_store_between_its_halves(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = Task(
+        4, (1, 2, 3, 4), {"user0": [Call("store", (0, 9))], "user1": [Call("load", (0,))]}
+    )
+    machine: dict[str, object] = {"page_size": 1024, "maxphys": 4096, "patience": 2.0}
+    instead(pmap.Pmap, "store", torn)(monkeypatch)
+    failures = [str(run.failure) for run in explore(task, machine) if run.failure is not None]
+    assert failures and all("torn, 256 bytes of #1, #9" in failure for failure in failures)
+
+
 @pytest.mark.long
-@pytest.mark.parametrize(
-    ("name", "patch"),
-    [
-        (
-            "readers and writers do not exclude each other",
-            instead(locks.RwLock, "_grantable", nothing(True)),
-        ),
-        ("stores are torn", instead(pmap.Pmap, "store", torn)),
-        ("fsync waits for nobody", instead(flush, "PGO_SYNCIO", lambda right: 0)),
-    ],
-)
-def test_schedules(name: str, patch: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
-    patch(monkeypatch)
-    assert Schedules({}).hunt(looking(4000)) is not None
+@pytest.mark.parametrize("name", MEETING)
+def test_calls_that_meet(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is said of where to look."""
+    MEETING[name](monkeypatch)
+    assert any(meet(one, {})[1] for one in islice(meetings(1), 300))

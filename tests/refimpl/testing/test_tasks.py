@@ -234,7 +234,7 @@ quick = [pytest.param(one, marks=() if one in QUICK else pytest.mark.long) for o
 def test_none_on_hardened(name: str) -> None:
     tried, wrong = CASES[name].explored(Fixes.of("hardened"))
     assert wrong == ""
-    assert tried == 1 if name in ONE_THREAD else tried > 10
+    assert tried == 1 if name in ONE_THREAD else tried > 5
 
 
 def test_every_finding_that_a_user_can_see() -> None:
