@@ -68,11 +68,12 @@ def balloc_range(vp: Vnode, offset: int, length: int) -> int:
         vp.g_glock.enter(WRITER, "ufs_balloc_range")
     error = kernel.fs.gop_alloc(vp, offset, length, "ufs_balloc_range")
     vp.g_glock.exit("ufs_balloc_range")
+    stored = kernel.fs.storage_end(vp, offset + length, "ufs_balloc_range")
     vp.interlock.enter("ufs_balloc_range")
     if not error:
         first = offset & -kernel.fs.bsize
         for page in pages:
-            if first <= page.offset and page.offset + kernel.page_size <= eob:
+            if first <= page.offset and page.offset + kernel.page_size <= stored:
                 page.flags.off(PG_RDONLY, "ufs_balloc_range")
     uvm.pageqlock.enter("ufs_balloc_range")
     uvm.unbusy(pgs, "ufs_balloc_range")

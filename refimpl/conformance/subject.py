@@ -30,7 +30,7 @@ CALLS = 40  # of each thread in one run: some thousands of events
 RATE = 0.002  # of steps before which a thread stops for a moment
 PATIENCE = 60.0  # seconds that a thread may wait: the machine may have much else to do
 TURN = 5.0  # seconds of runs on one geometry before the next one's turn
-BENCHES = 4  # compiled geometries in memory
+BENCHES = 8  # compiled geometries in memory, some 200 MB each
 
 
 def hidden() -> Mapping[str, str]:
