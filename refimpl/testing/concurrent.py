@@ -263,7 +263,7 @@ def explain(history: History, task: Task, page: int, unit: int | None = None) ->
 def run_threads(fs: Implementation, task: Task, seconds: float = 20.0) -> History:
     """Plays a task on real threads and reads everything, then again after a remount.
 
-    Raises what a thread raised, or `Broken` if one does not end.
+    Raises what a thread raised, or `Broken` if one does not end or something is still held.
     """
     prepare(fs, task)
     history = History()
@@ -293,6 +293,7 @@ def run_threads(fs: Implementation, task: Task, seconds: float = 20.0) -> Histor
     for player in players.values():
         player.close()
     look(fs, history, task)
+    fs.at_rest()
     fs.remount()
     look(fs, history, task)
     return history

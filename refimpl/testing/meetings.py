@@ -86,14 +86,21 @@ CALLS: dict[str, tuple[Call, ...]] = {
 THIRD = Call("fsync_other")  # with a journal: it waits for all who are inside a transaction
 
 
-def _faults(kinds: Sequence[str]) -> list[Fault]:
-    """Those after which these kinds of calls leave no doubt of what was written."""
+def _faults(kinds: Sequence[str], end: str) -> list[Fault]:
+    """Those after which these kinds of calls leave no doubt of what was written.
+
+    A write that fails is told once, so nobody but one fsync may write, and the end comes with it.
+    """
     found = [Fault("yield", 0), Fault("yield", 1), Fault("heap"), Fault("page")]
+    short = Fault("short", errno=0, answers=IO_ERROR)
     if SAME_SIZE.issuperset(kinds):
         found.append(Fault("space", 1, answers=frozenset({errno.ENOSPC})))
         found.append(Fault("read", answers=IO_ERROR))
-    if kinds.count("fsync") < 2 and QUIET.issuperset(set(kinds) - {"fsync"}):
-        found += 2 * [Fault("short", errno=0, answers=IO_ERROR)]  # for a read, and for a write
+    if QUIET.issuperset(kinds):
+        found.append(short)
+    rest = set(kinds) - {"fsync"}
+    if end == PROMISE and kinds.count("fsync") == 1 and (QUIET | {"store", "write"}) >= rest:
+        found += 3 * [short, Fault("write", answers=IO_ERROR)]
     return found
 
 
@@ -145,7 +152,8 @@ def _meeting(chance: random.Random, one: str, others: Sequence[str]) -> Meeting:
     after: list[tuple[str, Call]] = []
     if end != PROMISE and chance.random() < 0.4:
         after = [("user0", Call("store", (1,))), ("user1", Call("store", (2,)))]
-    fault = chance.choice(_faults(kinds)) if chance.random() < 0.25 else None
+    possible = _faults(kinds, end)
+    fault = chance.choice(possible) if chance.random() < len(possible) / 20 else None
     block_size = chance.choice([512, 1024, 2048])
     task = Task(
         state.size,

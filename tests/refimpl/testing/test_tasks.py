@@ -226,7 +226,7 @@ def test_one_preemption_is_enough(name: str) -> None:
     assert (tried == 1) == (name in ONE_THREAD | {"F11 keep_zeroed"})
 
 
-QUICK = {"F1 glock_held", "F6 count_before_unlock", "F11 keep_zeroed"}
+QUICK = {"F1 glock_held", "F11 keep_zeroed"}
 quick = [pytest.param(one, marks=() if one in QUICK else pytest.mark.long) for one in CASES]
 
 
