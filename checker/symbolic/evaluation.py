@@ -13,6 +13,7 @@ import z3
 
 from ..lang import ir
 from .obligations import FOCUS, OTHERS
+from .rules import WithLatest
 from .values import (
     BITS,
     Value,
@@ -42,18 +43,25 @@ def evaluate(execution: Execution, expr: ir.Expr) -> Value:
             return _read_array(execution, var, execution.thread.locals[var].domain, where)
         case ir.Shared(var, index):
             return _read_shared(execution, var, index)
+        case ir.Unary("cast", operand, ctype):
+            return _unsigned(execution, execution.eval(operand), ctype)
         case ir.Unary(op, operand, _):
             return _unary(execution, op, execution.eval(operand))
         case ir.Binary(("==" | "!=") as op, left, right, _):
             return _equal(execution, op, left, right)
-        case ir.Binary(op, left, right, _):
-            return _binary(execution, op, execution.eval(left), execution.eval(right))
+        case ir.Binary(op, left, right, ctype):
+            value = _binary(execution, op, execution.eval(left), execution.eval(right))
+            return _unsigned(execution, value, ctype) if op == "-" else value
         case ir.Cond(test, then, other):
             one, two = harmonised(execution, execution.eval(then), execution.eval(other))
             return z3.If(as_bool(execution.eval(test)), one, two)
-        case ir.ListNext(ref):
+        case ir.ListNext(ref, node):
             listed = execution.program.shared[ref.var]
             value = execution.fresh(f"next.{listed.name}", listed.domain)
+            if pool_of(listed.domain) in execution.rules.pools:
+                # Nothing stands twice in a list.
+                behind = as_int(execution, execution.eval(node))
+                execution.facts.append(z3.Implies(value == FOCUS, behind != FOCUS))
             execution.rules.read(execution, listed.name, value)
             return value
     raise AssertionError(expr)
@@ -91,9 +99,27 @@ def _read_shared(execution: Execution, var: int, index: ir.Expr) -> Value:
         return value
     here = focused(execution, shared, index)
     if not z3.is_true(here):
+        second = _latest(execution, shared, index)
+        if second is not None and z3.is_true(second) and shared.name.endswith(".live"):
+            assert isinstance(execution.rules, WithLatest)
+            execution.rules.renamed(execution)
+            return z3.BoolVal(False)
         known = execution.rules.other(execution, shared.name)
         other = other if known is None else known
+        if second is not None and ("S", f"{shared.name}@") in execution.state:
+            other = z3.If(second, execution.state["S", f"{shared.name}@"], other)
     return z3.If(here, value, other)
+
+
+def _latest(
+    execution: Execution, shared: ir.SharedVar, index: ir.Expr
+) -> z3.BoolRef | None:
+    """Does the index name the entry taken last, where rules follow it?"""
+    pool = shared.name.partition(".")[0]
+    if not isinstance(execution.rules, WithLatest) or pool not in execution.rules.latest:
+        return None
+    which = as_int(execution, execution.eval(index))
+    return z3.simplify(which == execution.rules.latest[pool] * shared.width)
 
 
 def focused(execution: Execution, shared: ir.SharedVar, index: ir.Expr) -> z3.BoolRef:
@@ -131,12 +157,22 @@ def _equal(execution: Execution, op: str, left: ir.Expr, right: ir.Expr) -> z3.B
     return same if op == "==" else z3.Not(same)
 
 
+def _unsigned(execution: Execution, value: Value, ctype: ir.CType) -> Value:
+    """In an unsigned type: of what wraps around it is known only that it is not negative."""
+    if ctype.signed or ctype.bits == 1 or not isinstance(value, z3.ArithRef):
+        return value
+    number = number_of(value)
+    if number is not None and number >= 0:
+        return value
+    wrapped = execution.new("wrapped", z3.IntSort())
+    execution.facts.append(wrapped >= 0)
+    return z3.If(value >= 0, value, wrapped)
+
+
 def _unary(execution: Execution, op: str, value: Value) -> Value:
     match op:
         case "not":
             return z3.Not(as_bool(value))
-        case "cast":
-            return value
         case "-":
             return -as_int(execution, value)
     if isinstance(value, z3.BitVecRef):
@@ -193,7 +229,12 @@ def _binary(execution: Execution, op: str, one: Value, two: Value) -> Value:
         known = number_of(a)
         if op == ">>" and known is not None:
             return z3.IntVal(known >> amount)
-    return execution.new(op, z3.IntSort())
+    result = execution.new(op, z3.IntSort())
+    if op == ">>":
+        execution.facts.append(z3.Implies(z3.And(a >= 0, b >= 0), z3.And(result >= 0, result <= a)))
+    elif op == "<<":
+        execution.facts.append(z3.Implies(z3.And(a >= 0, b >= 0), result >= a))
+    return result
 
 
 def _bits(execution: Execution, op: str, one: Value, two: Value) -> Value:
@@ -204,7 +245,12 @@ def _bits(execution: Execution, op: str, one: Value, two: Value) -> Value:
     p, q = number_of(x), number_of(y)
     if p is not None and q is not None:
         return z3.IntVal(p & q if op == "&" else p | q if op == "|" else p ^ q)
-    return execution.new(op, z3.IntSort())
+    result = execution.new(op, z3.IntSort())
+    if op == "&":
+        for each in (x, y):
+            execution.facts.append(z3.Implies(each >= 0, z3.And(result >= 0, result <= each)))
+    return result
+
 
 # ------------------------------------------------------------------------ stores
 
@@ -216,13 +262,12 @@ def assign(execution: Execution, target: ir.Local | ir.Shared, value: Value) -> 
         case ir.Local(var, index):
             assert index is not None
             if ("in", var) in execution.state:
-                where = as_int(execution, execution.eval(index))
-                _store_array(execution, var, where, as_int(execution, value))
+                _store_array(execution, var, index, value)
         case ir.Shared(var, index):
             shared = execution.program.shared[var]
             if ("in", shared.name) in execution.state:
-                _store_array(execution, shared.name, as_int(execution, execution.eval(index)),
-                                  as_int(execution, value))
+                execution.rules.before(execution, shared.name, z3.BoolVal(True), value)
+                _store_array(execution, shared.name, index, value)
                 return
             focus = focused(execution, shared, index)
             if execution.rules.set_bit(shared):
@@ -230,6 +275,13 @@ def assign(execution: Execution, target: ir.Local | ir.Shared, value: Value) -> 
             else:
                 fitted = fit(execution, value, shared.domain)
             execution.rules.before(execution, shared.name, focus, fitted)
+            second = _latest(execution, shared, index)
+            if second is not None:
+                assert isinstance(execution.rules, WithLatest)
+                execution.rules.stored(execution, shared.name, second, fitted)
+                if ("S", f"{shared.name}@") in execution.state:
+                    old = execution.state["S", f"{shared.name}@"]
+                    execution.state["S", f"{shared.name}@"] = z3.If(second, fitted, old)
             if ("S", shared.name) in execution.state:
                 old = execution.state["S", shared.name]
                 execution.state["S", shared.name] = z3.If(focus, fitted, old)
@@ -243,10 +295,14 @@ def fit(execution: Execution, value: Value, domain: ir.Domain) -> Value:
 
 
 def _store_array(
-    execution: Execution, var: int | str, index: z3.ArithRef, value: z3.ArithRef
+    execution: Execution, var: int | str, position: ir.Expr, stored: Value
 ) -> None:
     """Where the focus stands: at most two slots (while something is being moved)."""
     state = execution.state
+    if execution.node in execution.fills:
+        state["in", var] = state["in2", var] = z3.BoolVal(False)
+        return
+    index, value = as_int(execution, execution.eval(position)), as_int(execution, stored)
     inside, at = as_bool(state["in", var]), state["at", var]
     second, at2 = as_bool(state["in2", var]), state["at2", var]
     is_focus = z3.simplify(value == FOCUS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from ..lang import ir
@@ -75,3 +76,50 @@ def analyse(thread: ir.Thread) -> Flow:
             if any(previous not in loop.nodes for previous in before[node]):
                 raise ValueError(f"the loop at node {head} has two entries")
     return Flow(order, loops, frozenset(back))
+
+
+def fills(program: ir.Program, thread: ir.Thread) -> frozenset[int]:
+    """The last nodes of runs of stores that set every slot of an array to "none".
+
+    Between them are at most checks; nothing jumps into a run, and no other thread runs.  So
+    such a run stands for the emptying of an array of any length.
+    """
+    code = thread.code
+    entered = Counter(target for instr in code for target in instr.successors())
+    found: set[int] = set()
+    for first in range(len(code)):
+        array, node, slot = _emptied(program, thread, code[first].action, 0), first, 0
+        while array is not None:
+            if slot == array[1] - 1:
+                found.add(node)
+                break
+            node, slot = code[node].next, slot + 1
+            while isinstance(code[node].action, ir.Check | ir.Nop) and entered[node] == 1 and (
+                not code[node].fine_stop
+            ):
+                node = code[node].next
+            following = _emptied(program, thread, code[node].action, slot)
+            if following != array or entered[node] != 1 or code[node].fine_stop:
+                break
+    return frozenset(found)
+
+
+def _emptied(
+    program: ir.Program, thread: ir.Thread, action: ir.Action, slot: int
+) -> tuple[str, int] | None:
+    """The array and its length, if the action sets this slot of it to "none"."""
+    match action:
+        case ir.Assign(ir.Local(number, ir.Const(index)), ir.Const(value)) if index == slot:
+            local = thread.locals[number]
+            if value == _none(local.domain):
+                return f"local {number}", local.length
+        case ir.Assign(ir.Shared(number, ir.Const(index)), ir.Const(value)) if index == slot:
+            shared = program.shared[number]
+            if value == _none(shared.domain) and shared.width == shared.length:
+                return shared.name, shared.length
+    return None
+
+
+def _none(domain: ir.Domain) -> int:
+    """The value of a reference to nothing."""
+    return next((value for value, name in domain.labels if name == "NULL"), -1)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import z3
 
 from ..lang import ir
+from .contracts import WithHints
 from .flow import Loop
 from .values import Value, as_bool, as_int
 
@@ -46,6 +47,14 @@ def proposals(
             yield f"{name} only if before", lambda now, name=name, was=was: z3.Implies(
                 now[name][0], was)
             yield name, lambda now, name=name: now[name][0]
+    for kind, extra in entered:
+        if kind == "S" and extra not in execution.names:
+            yield f"{extra} as before", lambda now, extra=extra: (
+                execution.state["S", extra] == entered["S", extra])
+    if isinstance(execution.rules, WithHints):
+        own = frozenset(assigned)
+        for name in execution.rules.hints(execution, own):
+            yield name, lambda now, name=name: execution.rules.hints(execution, own)[name]
     if execution.rules.arrays:
         yield from _of_locals(execution, loop, assigned, entered)
     yield from _with_switches(execution, assigned, chosen)

@@ -17,7 +17,8 @@ OTHERS, FOCUS = 0, 1  # entries of a pool that is seen through one of its entrie
 # local, shared, and for a local array of references: is the focus in it, and where.
 Key: TypeAlias = tuple[str, int | str]
 State: TypeAlias = dict[Key, Value]
-Treatment: TypeAlias = Literal["prove", "assume", "ignore"]
+# "contract": see :mod:`.contracts`.
+Treatment: TypeAlias = Literal["prove", "assume", "ignore", "contract"]
 # A truth value about a state, and the shared variables that it speaks of.
 Atoms: TypeAlias = Mapping[str, tuple[z3.BoolRef, frozenset[str]]]
 Formula: TypeAlias = Callable[[Atoms], z3.BoolRef]

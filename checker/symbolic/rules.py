@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import z3
 
@@ -69,3 +70,20 @@ class Rules(Protocol):
         """Is it worth relating to where the focus stands in an array?"""
 
     def end(self, execution: Execution) -> None: ...
+
+
+@runtime_checkable
+class WithLatest(Protocol):
+    """Rules that follow a second entry of a pool: the one that the thread took last.
+
+    ``latest``: its number, by pool.  When the thread takes another, that one gets the number,
+    and the one before is one of the others.  Its variables are named with a final ``@``.
+    """
+
+    latest: Mapping[str, int]
+
+    def renamed(self, execution: Execution) -> None:
+        """Whether the latest entry is in use is asked, which is where one is taken."""
+
+    def stored(self, execution: Execution, name: str, latest: z3.BoolRef, value: Value) -> None:
+        """A store to a variable of such a pool; ``latest``: does it reach that entry?"""

@@ -16,8 +16,9 @@ from __future__ import annotations
 import z3
 
 from ..lang import ir
+from .contracts import WithContracts
 from .evaluation import assign, evaluate, focused
-from .flow import Flow, Loop, analyse
+from .flow import Flow, Loop, analyse, fills
 from .focus import of_focus
 from .grammar import proposals
 from .obligations import (
@@ -35,7 +36,7 @@ from .obligations import (
     cited,
 )
 from .rules import Rules
-from .values import BITS, Value, as_bool, as_int, is_word, pool_of
+from .values import BITS, Value, as_bool, is_word, pool_of
 
 __all__ = [
     "FOCUS", "ME", "NOBODY", "OTHERS", "Atoms", "Candidate", "Execution", "Key", "Obligation",
@@ -50,6 +51,8 @@ class Execution:
         self.program, self.rules = program, rules
         (self.thread,) = program.threads
         self.flow: Flow = analyse(self.thread)
+        # Where an array's last slot is set to what all others have been set to.
+        self.fills: frozenset[int] = fills(program, self.thread)
         self.names = {var.name: number for number, var in enumerate(program.shared)}
         self.obligations: list[Obligation] = []
         self.candidates: dict[int, list[Candidate]] = {}
@@ -143,27 +146,34 @@ class Execution:
     def _initial(self) -> None:
         for number, var in enumerate(self.thread.locals):
             if var.is_array:
-                self._new_array(number, var.domain)
+                self.new_array(number, var.domain)
             else:
                 self.state["L", number] = self.fresh(var.name, var.domain)
         for shared in self.program.shared:
             if self.rules.tracked(shared):
                 if pool_of(shared.domain) in self.rules.pools and shared.width > 1:
-                    self._new_array(shared.name, shared.domain)
+                    self.new_array(shared.name, shared.domain)
                 elif self.rules.set_bit(shared):
                     self.state["S", shared.name] = self.truth(shared.name)
                 else:
                     self.state["S", shared.name] = self.fresh(shared.name, shared.domain)
 
-    def _new_array(self, var: int | str, domain: ir.Domain) -> None:
-        """An array of references in which the focus stands once or not at all."""
+    def new_array(self, var: int | str, domain: ir.Domain, twice: bool = False) -> None:
+        """Anything is in the array, of references, in which the focus stands at most once.
+
+        With ``twice``, at most twice: "in2" implies "in".
+        """
         if self.rules.arrays and domain.kind == "ref" and pool_of(domain) in self.rules.pools:
-            self.state["in", var] = self.truth(f"array {var} in")
-            at = self.new(f"array {var} at", z3.IntSort())
+            inside, at = self.truth(f"array {var} in"), self.new(f"array {var} at", z3.IntSort())
             self.facts.append(at >= 0)
-            self.state["at", var] = at
-            self.state["in2", var] = z3.BoolVal(False)
-            self.state["at2", var] = z3.IntVal(0)
+            self.state["in", var], self.state["at", var] = inside, at
+            self.state["in2", var], self.state["at2", var] = z3.BoolVal(False), z3.IntVal(0)
+            if twice:
+                again = self.truth(f"array {var} in2")
+                self.facts.append(z3.Implies(again, inside))
+                self.state["in2", var] = again
+                self.state["at2", var] = self.new(f"array {var} at2", z3.IntSort())
+                self.facts.append(self.state["at2", var] >= 0)
 
     def _merge(self, parts: list[tuple[z3.BoolRef, State]]) -> tuple[z3.BoolRef, State]:
         if len(parts) == 1:
@@ -193,9 +203,11 @@ class Execution:
                 return [(instr.next, z3.And(self.reach, named)),
                         (other, z3.And(self.reach, z3.Not(named)))]
             case ir.Choose(target, count, label):
-                limit = as_int(self, self.eval(count))
                 chosen = self.new(label, z3.IntSort())
-                self.assume(z3.And(chosen >= 0, chosen < limit))
+                self.assume(chosen >= 0)
+                if isinstance(count, ir.Const):
+                    # Another count may be one of other threads, which are not all compiled.
+                    self.assume(chosen < count.value)
                 assign(self, target, chosen)
             case ir.Wait() as wait:
                 self.rules.wait(self, wait, instr.sync)
@@ -215,7 +227,10 @@ class Execution:
 
     def _check(self, check: ir.Check, instr: ir.Instr) -> list[tuple[int, z3.BoolRef]]:
         treatment = self.rules.treat(check)
-        if treatment != "ignore":
+        if treatment == "contract":
+            assert isinstance(self.rules, WithContracts)
+            self.rules.contract(self, check)
+        elif treatment != "ignore":
             # A conjunction over a pool: what is proved of the focus is proved of every entry.
             test = of_focus(check.test, self.rules.pools, self.program)
             # About another entry it is proved where that one is the focus.
@@ -237,21 +252,30 @@ class Execution:
         entered = self.state
         reached = self.reach
         before = self.rules.atoms(self)
-        self.state = dict(entered)
         assigned, shared, stops = self._writes(loop)
+        if stops:
+            # The unit that leads here ends here: behind it everything is arbitrary.
+            self.rules.guarantee(self)
+        self.state = dict(entered)
         for number in assigned:
             var = self.thread.locals[number]
             if var.is_array:
                 if ("in", number) in self.state:
-                    self._new_array(number, var.domain)
-                    self.state["in2", number] = self.truth(f"{var.name}.in2")
-                    self.state["at2", number] = self.new(f"{var.name}.at2", z3.IntSort())
+                    self.new_array(number, var.domain, twice=True)
             else:
                 self.state["L", number] = self.fresh(var.name, var.domain)
+        if shared or stops:
+            # What rules keep beside the program's own variables.
+            for kind, extra in list(self.state):
+                if kind == "S" and extra not in self.names:
+                    self.state[kind, extra] = self.new(str(extra), self.state[kind, extra].sort())
+                    shared.append(str(extra))
         for name in shared:
+            if name not in self.names:
+                continue
             var2 = self.program.shared[self.names[name]]
             if ("in", name) in self.state:
-                self._new_array(name, var2.domain)
+                self.new_array(name, var2.domain)
             elif self.rules.set_bit(var2):
                 self.state["S", name] = self.truth(name)
             else:
@@ -281,7 +305,7 @@ class Execution:
     def _kept(self, head: int, condition: z3.BoolRef) -> None:
         saved = self.reach
         self.reach = condition
-        if self.thread.code[head].fine_stop:
+        if self._writes(self.flow.loops[head])[2]:
             self.rules.guarantee(self)
         now = self.rules.atoms(self)
         for candidate in self.candidates.get(head, []):
@@ -302,6 +326,12 @@ class Execution:
                     name = self.program.shared[var].name
                     if ("S", name) in self.state or ("in", name) in self.state:
                         shared[name] = None
+                case ir.Check() as check if self.rules.treat(check) == "contract":
+                    assert isinstance(self.rules, WithContracts)
+                    stops = True
+                    arrays, names = self.rules.changes(self, check)
+                    assigned.update(dict.fromkeys(arrays))
+                    shared.update(dict.fromkeys(names))
         return list(assigned), list(shared), stops
 
     def eval(self, expr: ir.Expr) -> Value:

@@ -23,7 +23,10 @@ from . import locks, ownership, words
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 PACKAGE: Final = __package__.rpartition(".")[0].rpartition(".")[0]
 FOLDERS: Final = ("model/genfs", "model/kernel", "model/actors")
+# Contracts about locks; about the ownership of pages; and the routines that are held to these.
 SERVICES: Final = f"{PACKAGE}.proofs.protocol.services"
+SUMMARIES: Final = f"{PACKAGE}.proofs.protocol.summaries"
+SUBJECTS: Final = f"{PACKAGE}.proofs.protocol.subjects"
 RLIMIT: Final = 30_000_000
 
 
@@ -58,7 +61,8 @@ class Theorem:
 def texts() -> Mapping[str, tuple[str, str]]:
     """The model's sources, and the contracts, by module."""
     files = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py"))]
-    files += [ROOT / "proofs" / "protocol" / "services.py"]
+    files += [ROOT / "proofs" / "protocol" / f"{name}.py"
+              for name in ("services", "summaries", "subjects")]
     found: dict[str, tuple[str, str]] = {}
     for path in files:
         if path.name != "__init__.py":
@@ -69,25 +73,56 @@ def texts() -> Mapping[str, tuple[str, str]]:
     return found
 
 
-def source_of(given: Mapping[str, tuple[str, str]], contracts: Iterable[str]) -> Source:
-    """Parse; put contracts in the places of what they stand for; actors become routines."""
-    source = load(with_primitives(given))
-    services = source.modules[SERVICES]
-    wanted = {name: services.symbols[name] for name in contracts}
-    for module in source.modules.values():
-        for name, symbol in list(module.symbols.items()):
-            if module is not services and isinstance(symbol, Function):
+# Windows of any length: loops over every slot that look at those in use, as loops over these.
+LOOPS: Final = tuple(
+    (f"in range(WINDOW_PAGES):\n{indent}if i < {count}:\n{indent}    {first}",
+     f"in range({count}):\n{indent}if i < {count}:\n{indent}    {first}")
+    for indent, count, first in (
+        (" " * 8, "npages", "kva.map[i] = pgs[i]"),
+        (" " * 12, "mbp.kva.npages", "mbp.kva.map[i].owner"),
+        (" " * 8, "bp.kva.npages", "pg: Page"),
+    )
+)  # fmt: skip
+
+
+def source_of(
+    given: Mapping[str, tuple[str, str]], contracts: Iterable[str], module: str = SERVICES
+) -> Source:
+    """Parse; put contracts in the places of what they stand for; actors become routines.
+
+    ``module``: that of the contracts, :data:`SERVICES` or :data:`SUMMARIES`.
+    """
+    others = {SERVICES, SUMMARIES, SUBJECTS} - {module}
+    if module == SUMMARIES:
+        others -= {SUBJECTS}
+    chosen_texts = {name: text for name, text in given.items() if name not in others}
+    if module == SUMMARIES:
+        chosen_texts = {name: (path, _any_length(text))
+                        for name, (path, text) in chosen_texts.items()}
+    source = load(with_primitives(chosen_texts))
+    services = source.modules[module]
+    chosen = set(contracts)
+    wanted = {name: services.symbols[name] for name in chosen}
+    for name, symbol in list(services.symbols.items()):
+        # Those that nobody calls would be a second routine of the name.
+        if isinstance(symbol, Function) and symbol.kind == "routine" and name not in chosen and (
+            module == SUMMARIES or name[0] != "_"
+        ):
+            del services.symbols[name]
+    for each in source.modules.values():
+        for name, symbol in list(each.symbols.items()):
+            if each is not services and isinstance(symbol, Function):
                 if name in wanted:
-                    module.symbols[name] = wanted[name]
+                    each.symbols[name] = wanted[name]
                 elif symbol.kind == "actor":
-                    module.symbols[name] = replace(symbol, kind="routine")
-        if module is services:
-            for name in list(module.symbols):
-                if isinstance(module.symbols[name], Function) and name[0] != "_" and (
-                    name not in wanted
-                ):
-                    del module.symbols[name]
+                    each.symbols[name] = replace(symbol, kind="routine")
     return source
+
+
+def _any_length(text: str) -> str:
+    for old, new in LOOPS:
+        text = text.replace(old, new)
+    return text
 
 
 def rules_of(unit: Unit, fixes: Sequence[str]) -> Rules:
@@ -115,7 +150,8 @@ def strengthened(
     unit: Unit, fixes: Sequence[str], given: Mapping[str, tuple[str, str]] | None = None
 ) -> tuple[Execution, Decider, Source]:
     """Execute a unit and find the invariants of its loops."""
-    source = source_of(texts() if given is None else given, unit.contracts)
+    module = SUMMARIES if unit.view == "ownership" else SERVICES
+    source = source_of(texts() if given is None else given, unit.contracts, module)
     checks = {"locks": locks.CHECKS, "words": words.CHECKS,
               "ownership": ownership.CHECKS}[unit.view]
     program = compile_routine(

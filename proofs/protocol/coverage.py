@@ -1,0 +1,90 @@
+"""Where pages change hands, and that each such place lies in a unit that is proved.
+
+Every actor of the model is compiled whole, with everything inlined.  Each of its stores to a
+page's flags, owner, buffer or life is looked for in the program of the unit it belongs to: that of
+the innermost routine around it that has a contract, or of the actor itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final, TypeAlias
+
+from ...checker.lang import ir
+from ...checker.lang.compile import compile_routine
+from ...checker.lang.source import Source
+from . import ownership
+from .contracts import CONTRACTS
+from .page import PAGE
+
+# The model's file and line, and the calls around, from a unit's own routine on.
+Place: TypeAlias = tuple[str, int, tuple[str, ...]]
+# The routine that a contract is about, where the wrapper's name is not made of it.
+SUBJECT: Final = {
+    "of_getpages": "call_getpages", "of_putpages": "call_putpages", "of_locked": "_locked",
+    "of_release": "_release", "of_read_loop": "_read_loop", "of_io": "_io",
+    "of_cluster": "_cluster", "of_scan": "_scan", "of_gop_write": "genfs_gop_write",
+    "of_gop_write_rwmap": "genfs_gop_write_rwmap",
+}  # fmt: skip
+# With them every part of the model is compiled.
+PARAMETERS: Final = (
+    *(each for each in ownership.PARAMETERS if each[0] not in ("PAGEDAEMON", "WAPBL", "NKVA")),
+    ("METADATA", 1), ("PAGEDAEMON", 1), ("RWMAP", 0), ("SHOULD_YIELD", 1), ("WAPBL", 1),
+)
+
+
+def subject(unit: str) -> str:
+    """The routine that a unit is about."""
+    return SUBJECT.get(unit, unit.removeprefix("of_"))
+
+
+def stores(
+    source: Source, routine: str, parameters: Iterable[tuple[str, int]], fixes: Sequence[str]
+) -> Iterator[ir.Where]:
+    """Every store of a routine to what the proof of ownership follows of a page."""
+    program = compile_routine(
+        source, routine, parameters=dict(parameters), fixes=fixes, properties=ownership.CHECKS
+    )
+    watched = {number for number, var in enumerate(program.shared) if var.name in PAGE}
+    for instr in program.threads[0].code:
+        match instr.action:
+            case ir.Assign(ir.Shared(number)) if number in watched:
+                yield instr.where
+
+
+def place(where: ir.Where, subjects: Iterable[str]) -> tuple[str, Place]:
+    """The unit's routine that a store belongs to ("" for the root's), and its place there."""
+    known = set(subjects)
+    names = [entry.partition("@")[0] for entry in where.stack]
+    inner = max((number for number, name in enumerate(names) if name in known), default=-1)
+    owner = names[inner] if inner >= 0 else ""
+    return owner, (where.file, where.line, tuple(names[inner + 1:] if inner >= 0 else names[1:]))
+
+
+def uncovered(
+    whole: Source, units: Iterable[tuple[str, Source]], actors: Iterable[str],
+    fixes: Sequence[str],
+) -> tuple[list[str], int]:
+    """Stores of the actors that lie in no unit, and how many there are in all.
+
+    ``whole``: the model with no contracts; ``units``: each unit with its own source.
+    """
+    subjects = {subject(name) for name, _ in ownership.SUBJECTS} & (
+        set(CONTRACTS) | {"aiodone"})
+    proved: dict[str, set[Place]] = {}
+    for name, source in units:
+        own = subject(name) if name.startswith("of_") else name
+        found = proved.setdefault(own, set())
+        for where in stores(source, name, ownership.PARAMETERS, fixes):
+            owner, at = place(where, {own})
+            if owner or not name.startswith("of_"):
+                found.add(at)
+    missing: list[str] = []
+    count = 0
+    for actor in actors:
+        for where in stores(whole, actor, PARAMETERS, fixes):
+            owner, at = place(where, subjects | {actor})
+            count += 1
+            if at not in proved.get(owner or actor, set()):
+                missing.append(f"{actor}: {where.file}:{where.line} in {owner}, {at[2]}")
+    return missing, count
