@@ -55,9 +55,7 @@ def begin(program: ir.Program, values: Values) -> Beginning:
     for outcome in outcomes:
         condition = guards.both(outcome.condition, accepted)
         if not outcome.failed and guards.possible(condition):
-            shared = outcome.shared
-            if condition is not outcome.condition:
-                shared = tuple(_within(value, condition, values) for value in shared)
+            shared = tuple(_within(value, condition, values) for value in outcome.shared)
             states[shared] = guards.either(states.get(shared, guards.false), condition)
     return Beginning(tuple(states.items()), guards.negation(accepted))
 
@@ -155,18 +153,24 @@ def memory(
 ) -> tuple[tuple[int, ...], ...]:
     """Memory for one choice of inputs, by variables."""
     places = Places.of([var.length for var in program.shared])
-    flat = [concrete(value, guards, inputs) for value in shared]
+    true: dict[int, bool] = {}
+    flat = [concrete(value, guards, inputs, true) for value in shared]
     return tuple(
         tuple(flat[first : first + length])
         for first, length in zip(places.first, places.length, strict=True)
     )
 
 
-def concrete(value: Value, guards: Guards, inputs: dict[int, int]) -> int:
-    """The value for one choice of inputs (0 where it is not defined)."""
+def concrete(
+    value: Value, guards: Guards, inputs: dict[int, int], known: dict[int, bool] | None = None
+) -> int:
+    """The value for one choice of inputs (0 where it is not defined).
+
+    ``known``: formulas decided for this choice before (:meth:`Guards.holds`).
+    """
     if isinstance(value, Cases):
         for one, guard in value.cases:
-            if guards.holds(guard, inputs):
+            if guards.holds(guard, inputs, known):
                 return one
         return 0
     return value

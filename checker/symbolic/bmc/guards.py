@@ -85,7 +85,7 @@ class Guards:
         logic = {"booleans": "QF_FD", "bits": "QF_BV", "integers": "QF_LIA"}[encoding]
         self._solver = z3.SolverFor(logic)
         self._solver.set("timeout", milliseconds)
-        self._recent: list[dict[int, int]] = []
+        self._recent: list[tuple[dict[int, int], dict[int, bool]]] = []
         self._variables: list[list[z3.BoolRef] | z3.ExprRef] = []
 
     # ------------------------------------------------------------------- building
@@ -98,7 +98,7 @@ class Guards:
             self.inputs.append(known)
             self.by_name[name] = known
             self._declare(known)
-            for values in self._recent:
+            for values, _ in self._recent:
                 values[known.number] = 0
         if known.count != count:
             raise ValueError(f"input {name} has {known.count} values, not {count}")
@@ -297,14 +297,14 @@ class Guards:
             return True
         # Most formulas are true for one of the assignments that z3 gave last.
         for number, values in enumerate(self._recent):
-            if self.holds(guard, values):
+            if self.holds(guard, *values):
                 if number:
                     self._recent.insert(0, self._recent.pop(number))
                 return True
         model = self._ask(guard)
         if model is None:
             return False
-        self._recent.insert(0, self._values(model))
+        self._recent.insert(0, (self._values(model), {}))
         del self._recent[_RECENT:]
         return True
 
@@ -324,15 +324,12 @@ class Guards:
     def _ask(self, guard: Guard) -> z3.ModelRef | None:
         self.queries += 1
         begun = time.perf_counter()
-        self._solver.push()
         try:
-            self._solver.add(self.formula(guard))
-            answer = self._solver.check()
+            answer = self._solver.check(self.formula(guard))
             if answer == z3.unknown:
                 raise Undecided(f"z3: {self._solver.reason_unknown()}")
             return self._solver.model() if answer == z3.sat else None
         finally:
-            self._solver.pop()
             self.seconds += time.perf_counter() - begun
 
     def assignment(self, guard: Guard) -> dict[int, int] | None:
@@ -349,16 +346,25 @@ class Guards:
                     break
         return chosen
 
-    def holds(self, guard: Guard, values: Assignment) -> bool:
-        """Is it true for these values?"""
-        match guard.kind:
-            case "literal":
-                return bool(guard.mask >> values[guard.input] & 1)
-            case "and":
-                return all(self.holds(part, values) for part in guard.parts)
-            case "or":
-                return any(self.holds(part, values) for part in guard.parts)
-        return guard is self.true
+    def holds(
+        self, guard: Guard, values: Assignment, known: dict[int, bool] | None = None
+    ) -> bool:
+        """Is it true for these values?
+
+        Formulas share parts: written out as a tree, one can be exponentially larger than it is.
+        So what is ``known`` of parts is kept, by their numbers; for the same values only.
+        """
+        if guard.kind == "literal":
+            return bool(guard.mask >> values[guard.input] & 1)
+        if not guard.parts:
+            return guard is self.true
+        known = {} if known is None else known
+        found = known.get(guard.number)
+        if found is None:
+            quantifier = all if guard.kind == "and" else any
+            found = quantifier(self.holds(part, values, known) for part in guard.parts)
+            known[guard.number] = found
+        return found
 
     # ------------------------------------------------------------------------- z3
 
@@ -380,18 +386,27 @@ class Guards:
                 self._variables.append(number)
 
     def formula(self, guard: Guard) -> z3.BoolRef:
-        """The formula of z3."""
+        """What z3 is asked for the guard: a Boolean of its own, which implies what it says.
+
+        So z3 translates every formula once, however many questions it is part of.  That the
+        Boolean is implied too is not needed: no formula has negations but in its literals.
+        """
         if guard.z3 is None:
             match guard.kind:
                 case "literal":
-                    guard.z3 = self._literal(guard)
+                    guard.z3 = self._named(guard, self._literal(guard))
                 case "and":
-                    guard.z3 = z3.And([self.formula(part) for part in guard.parts])
+                    guard.z3 = self._named(guard, z3.And([self.formula(p) for p in guard.parts]))
                 case "or":
-                    guard.z3 = z3.Or([self.formula(part) for part in guard.parts])
+                    guard.z3 = self._named(guard, z3.Or([self.formula(p) for p in guard.parts]))
                 case _:
                     guard.z3 = z3.BoolVal(guard is self.true)
         return guard.z3
+
+    def _named(self, guard: Guard, formula: z3.BoolRef) -> z3.BoolRef:
+        name = z3.Bool(f"formula {guard.number}")
+        self._solver.add(z3.Implies(name, formula))
+        return name
 
     def _literal(self, guard: Guard) -> z3.BoolRef:
         values = [n for n in range(self.inputs[guard.input].count) if guard.mask >> n & 1]

@@ -113,9 +113,10 @@ def _search(
         )
         search.narrow()
         search.run()
-        complete = search.complete
-        if reduction is None or not (search.abandoned or (not search.bound
-                                                          and reduction.unsure(search))):
+        complete = search.complete and not search.abandoned
+        if reduction is None or search.bound in ("max_seconds", "interrupted"):
+            break
+        if not search.abandoned and (search.bound or not reduction.unsure(search)):
             break
         reduction.learn(search)
         result.restarts += 1

@@ -29,6 +29,7 @@ from .states import Arrival, Bounds, Candidate, Entry, OutOfTime
 from .values import Value, Values
 
 _CHUNK = 256
+_MORE = 1_000  # blocks that a search runs at least behind the first broken assumption
 
 
 @dataclass(slots=True)
@@ -137,13 +138,14 @@ class Search:
 
     def consistent(self, shared: tuple[Value, ...], where: Guard) -> Guard:
         """The inputs for which every invariant that can be asked holds in a state."""
+        guards, bad = self.guards, self.guards.false
         for which, invariant in enumerate(self.program.invariants):
             if not invariant.terminal_only:
                 when, test = self._tests[which]
                 asked = self._true(when, shared, where)
                 good = self._true(test, shared, asked)
-                where = self.guards.either(self.guards.without(where, asked), good)
-        return where
+                bad = guards.either(bad, guards.without(asked, good))
+        return guards.without(where, bad)
 
     # --------------------------------------------------------------------- searching
 
@@ -171,8 +173,8 @@ class Search:
         bounds = self.bounds
         if self.progress is not None:
             self.progress(self)
-        if self.unsure is not None and self.unsure(self):
-            self.abandoned, self.bound = True, "assumption"
+        if self._hopeless():
+            self.bound = "assumption"
         elif bounds.first and self.candidates:
             self.bound = "first"
         elif not self._queue:
@@ -181,6 +183,15 @@ class Search:
             self.bound = "max_states"
         elif self._late():
             self.bound = "max_seconds"
+
+    def _hopeless(self) -> bool:
+        """Is an assumption broken?  Then go on for a while only, to find more such."""
+        if not self.abandoned and self.unsure is not None and self.unsure(self):
+            self.abandoned = True
+            self._enough = 2 * self.transitions + _MORE
+        return self.abandoned and self.transitions > self._enough
+
+    _enough = 0
 
     def _late(self) -> bool:
         seconds = self.bounds.seconds

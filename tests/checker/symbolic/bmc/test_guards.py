@@ -113,3 +113,19 @@ def test_an_input_made_later(encoding: Encoding) -> None:
     late = guards.input("late", 2).number
     assert guards.possible(guards.both(guards.both(mixed, guards.negation(both)),
                                        guards.literal(late, 2)))
+
+
+def test_formulas_that_share_parts_are_not_written_out() -> None:
+    """A formula whose tree has 2**60 leaves: deciding it takes a step for each of its parts."""
+    guards = Guards()
+    names = [guards.input(name, 3).number for name in "abcdef"]
+    made = guards.either(*(guards.literal(name, 1) for name in names[:2]))
+    for step in range(60):
+        one, two = names[2 + step % 2], names[4 + step % 2]
+        made = guards.either(
+            guards.both(made, guards.literal(one, 3)), guards.both(made, guards.literal(two, 3))
+        )
+    assert not guards.holds(made, dict.fromkeys(names, 1))
+    assert guards.holds(made, dict.fromkeys(names, 0))
+    assert guards.possible(made)
+    assert guards.assignment(made) == dict.fromkeys(names, 0)
