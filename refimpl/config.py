@@ -32,6 +32,9 @@ class Fixes:
     grow_fills_new_page: bool = False  # F17
     short_is_error: bool = False  # F18
     error_frees_fake_only: bool = False  # F19
+    failed_write_stays_dirty: bool = False  # F20
+    clip_past_eof: bool = False  # F21
+    reclaim_waits: bool = False  # F22
 
     @classmethod
     def of(cls, variant: str) -> Fixes:

@@ -73,6 +73,9 @@ def aiodone(kernel: Kernel, bp: Buf) -> None:
     vp.interlock.enter("aiodone")
     uvm.pageqlock.enter("aiodone")
     paged_out = sum(_finish_page(kernel, bp, page) for page in pages)
+    if bp.error and not bp.is_read and kernel.fixes.failed_write_stays_dirty:
+        vp.g_dirtygen.add(1, "aiodone")
+        kernel.worklist.add(vp, "aiodone")
     uvm.unbusy(list(pages), "aiodone")
     if paged_out:
         uvm.pageout(-paged_out, "aiodone")
@@ -94,11 +97,14 @@ def _finish_page(kernel: Kernel, bp: Buf, page: Page) -> int:
         if not kernel.fixes.error_frees_fake_only or flags.get("aiodone") & PG_FAKE:
             flags.on(PG_RELEASED, "aiodone")
         return 0
-    if bp.error == errno.ENOMEM:
+    keeps = kernel.fixes.failed_write_stays_dirty
+    if bp.error == errno.ENOMEM or (keeps and bp.error):
         if flags.get("aiodone") & PG_PAGEOUT:
             flags.off(PG_PAGEOUT, "aiodone")
             done += 1
         flags.off(PG_CLEAN, "aiodone")
+        if keeps:
+            flags.off(PG_RELEASED, "aiodone")
         uvm.activate(page, "aiodone")
     if flags.get("aiodone") & PG_FAKE:
         clean = bool(flags.get("aiodone") & PG_CLEAN)

@@ -107,6 +107,8 @@ def destroy(vp: Vnode) -> int:
     """Writes what can be written, frees all pages, and leaves a dead vnode; an errno."""
     kernel = vp.mnt
     vp.v_lock.enter(WRITER, "vclean")
+    if kernel.fixes.reclaim_waits:
+        vp.close_operations("vclean")
     kernel.ubc.forget(vp)
     vp.interlock.enter("vclean")
     flags = PGO_ALLPAGES | PGO_FREE | PGO_SYNCIO | PGO_CLEANIT | PGO_RECLAIM

@@ -75,6 +75,7 @@ KINDS: Mapping[str, str] = {
     "fstrans_start": "a file system transaction began, or was refused: type, count, error",
     "fstrans_done": "a file system transaction ended: count",
     "fstrans_state": "the file system's state changed: state",
+    "vnode_drained": "nobody but who reclaims a vnode is in one of its operations: vp",
     "fstrans_drained": "nobody is inside against the file system's state: type",
     "wapbl_begin": "a journal transaction was asked for: error, full",
     "worklist": "a vnode was put on the syncer's list or taken off: vp, on",

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .genfs.flags import PGO_LOCKED, VI_ONWORKLST, VI_WRMAP, VI_WRMAPDIRTY
 from .genfs.putpages import putpages
 from .hook import At
 from .pages import Slot, Uobject
-from .sync import Chan, Machine, RwLock, Word
+from .sync import Chan, Lwp, Machine, RwLock, Want, Word
 
 if TYPE_CHECKING:
     from .image import Dinode
@@ -37,11 +39,14 @@ class Vnode:
         self.v_iflag = Word(machine, name, "v_iflag")
         self.v_vflag = Word(machine, name, "v_vflag")
         self.v_cv = Chan(f"output of {name}")
+        self._users = Chan(f"users of {name}")
         self.v_usecount = 0  # under the kernel's lock of vnodes
         self.i_size = Word(machine, name, "i_size", inode.size)  # as the inode in memory has it
         self.dirtyblkhd = Word(machine, name, "dirtyblk")  # the map of blocks is to be written
         self.inode_dirty = False  # size, name or times have
         self.dead = False  # reclaimed: its operations are those of a dead vnode
+        self.reclaimer: Lwp | None = None  # for all others it is dead already
+        self.inside = 0  # threads in getpages or putpages; changed under the guard
         self.ra_next = -1  # where a sequential reader would go on
         self.mtime = self.atime = time.time()
 
@@ -58,18 +63,49 @@ class Vnode:
         flags: int,
     ) -> int:
         """VOP_GETPAGES."""
-        if self.dead:
+        if self._is_dead():
             if not flags & PGO_LOCKED:
                 self.interlock.exit("deadfs")
             return errno.EINVAL
-        return self.mnt.getpages(self, offset, pgs, count, centeridx, access, flags)
+        with self._used():
+            return self.mnt.getpages(self, offset, pgs, count, centeridx, access, flags)
 
     def putpages(self, startoff: int, endoff: int, flags: int) -> int:
         """VOP_PUTPAGES."""
-        if self.dead:
+        if self._is_dead():
             self.interlock.exit("deadfs")
             return 0
-        return putpages(self, startoff, endoff, flags)
+        with self._used():
+            return putpages(self, startoff, endoff, flags)
+
+    def _is_dead(self) -> bool:
+        """Whether its operations do nothing any more for the calling thread."""
+        if self.dead:
+            return True
+        return self.reclaimer is not None and self.reclaimer is not self.mnt.machine.curlwp()
+
+    @contextmanager
+    def _used(self) -> Iterator[None]:
+        machine = self.mnt.machine
+        with machine.guard:
+            self.inside += 1
+        try:
+            yield
+        finally:
+            with machine.guard:
+                self.inside -= 1
+                if not self.inside:
+                    machine.wake(self._users)
+
+    def close_operations(self, at: At) -> None:
+        """From now on they do nothing for others; waits for those who are in one."""
+        machine = self.mnt.machine
+        self.interlock.enter(at)
+        self.reclaimer = machine.curlwp()
+        self.interlock.exit(at)
+        want = Want(self._users, lambda: not self.inside, f"the users of {self}")
+        with machine.service("vnode_drained", at, want, vp=self):
+            pass
 
     def touch(self, accessed: bool, modified: bool) -> None:
         """GOP_MARKUPDATE; times are kept in memory only."""

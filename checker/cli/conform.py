@@ -37,6 +37,7 @@ class _Tally:
     seconds: float = 0.0
     departed: int = 0
     given_up: int = 0
+    died: int = 0
 
     def add(self, one: Validated) -> None:
         self.logs += 1
@@ -44,6 +45,7 @@ class _Tally:
         self.seconds += one.seconds
         self.departed += one.verdict == DEPARTS
         self.given_up += one.verdict == INCONCLUSIVE
+        self.died += bool(one.died)
 
     @property
     def verdict(self) -> str:
@@ -62,6 +64,7 @@ class _Tally:
         return (
             f"{self.verdict}: {logs}, {self.events:,} events, "
             f"validated at {rate:,.0f} events a second"
+            + (f"; {self.died} ended early" if self.died else "")
         )
 
 
@@ -201,13 +204,18 @@ def stress(
     records: list[dict[str, Any]] = []
     load = Load(threads, seconds, seed, chosen, geometries or tuple(known), workers, folder)
     by_place: dict[str, _Tally] = {}
-    for one in module.stress(load):
-        tally.add(one)
-        by_place.setdefault(one.where, _Tally()).add(one)
-        records.append(_record(one))
-        click.echo(f"{one.where} seed {one.seed}: " + "\n".join(_told(one)))
+    interrupted = False
+    try:
+        for one in module.stress(load):
+            tally.add(one)
+            by_place.setdefault(one.where, _Tally()).add(one)
+            records.append(_record(one))
+            click.echo(f"{one.where} seed {one.seed}: " + "\n".join(_told(one)))
+    except KeyboardInterrupt:  # what was validated is told all the same
+        click.echo("genfscheck: interrupted", err=True)
+        interrupted = True
     for where, part in by_place.items():
         click.echo(f"{where}: {part.summary()}")
     click.echo(tally.summary())
     _write(report, tally, records)
-    return tally.status
+    return EXIT_INCONCLUSIVE if interrupted and not tally.departed else tally.status

@@ -36,6 +36,7 @@ UNSEEN: Final[Mapping[str, str]] = {
     "kvas.emergency": "which window a page daemon has; compared by who gets one",
     "perthread.fstrans_type": "that of a thread inside none means nothing",
     "vnodes.dead": "set in a step without an event; compared by what the vnode answers then",
+    "vnodes.reclaimer": "as vnodes.dead",
     "faults.": "budgets of the scenario",
 }
 _STATES: Final = {NORMAL: 0, SUSPENDING: 1, SUSPENDED: 2}

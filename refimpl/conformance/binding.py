@@ -25,6 +25,7 @@ HIDDEN_EVENTS: Final[Mapping[str, str]] = {
     "metadata": "the world's file system keeps no dirty buffers",
     "heap_free": "the model counts arrays in a ghost",
     "pmap_is_modified": "of interest to an assertion under DEBUG only",
+    "vnode_drained": "the model waits for a ghost; that it may go on shows in its next event",
     "call": "the program is the scenario's, or its operation is a choice of the workload",
     "return": "NOT COMPARED: what a call returns; the model keeps that in locals and ghosts",
 }
@@ -573,7 +574,8 @@ class Binding:
         name = str(event.values["buf"])
         number = self._bufs.of(name)
         self._done(name)
-        return self._step(event, ("_biodone", "_complete"), [("bufs.b_iodone", False, number)])
+        names = ("_biodone", "_complete", "biodone")
+        return self._step(event, names, [("bufs.b_iodone", False, number)])
 
     def _on_biowait(self, event: Event) -> Pattern | None:
         number = self._bufs.of(event.values["buf"])

@@ -46,8 +46,11 @@ _PICKS: Mapping[str, str] = {
 
 # Violations that stop the real machine as well.
 _STOPS: Final = frozenset(
-    {"claim-8-counters", "index", "kassert", "lock-discipline", "null-dereference", "panic"}
-)
+    {
+        "claim-8-counters", "freed-while-mapped", "index", "kassert", "lock-discipline",
+        "null-dereference", "panic",
+    }
+)  # fmt: skip
 
 
 class Departed(Exception):

@@ -42,6 +42,7 @@ SERVICES: Final[dict[str, tuple[str, ...]]] = {
     "_move": ("bufs.dev", "faults.read_error", "faults.write_error", "faults.short_transfer"),
     "_complete": ("bufs.dev",),
     "_biodone": ("bufs.b_iodone",),
+    "biodone": ("bufs.b_iodone",),
     "_next_done": ("bufs.b_iodone",),
     "VOP_BMAP": ("vnodes.bmap", "faults.bmap_error"),
     "_alloc_block": ("vnodes.bmap", "faults.no_space"),
@@ -70,6 +71,7 @@ HIDDEN_SERVICES: Final[dict[str, str]] = {
     "_take_pages": "reads the buffer, and ghosts: who owns a page",
     "_device_step": "looks at a buffer with which nothing is to be done",
     "_reassign": "dirty metadata: the world's file system keeps none",
+    "_drained": "a wait for a ghost: who is inside a vnode's operations",
     "_destroy": "the vnode's end has no event",
     "_journal_fails": "whether the journal fails is seen by what its user does",
     "_journal_full": "as _journal_fails",
@@ -113,6 +115,7 @@ HIDDEN_LOADS: Final[dict[str, str]] = {
     "vnodes.memq": "the list is under the object lock; what is found there is used next",
     "vnodes.tree": "as vnodes.memq",
     "vnodes.dead": "under the object lock; what a dead vnode answers has events",
+    "vnodes.reclaimer": "as vnodes.dead",
     "vnodes.dirtyblk": "under the object lock",
     "mount.fstrans": "read by waits only",
     "perthread.fstrans_count": "a thread's own",
@@ -137,6 +140,7 @@ HIDDEN_STORES: Final[dict[str, str]] = {
     "perthread.fstrans_type": "the suspender's own transaction",
     "faults.user_fault": "a budget of faults: no state of the program",
     "vnodes.dead": "the vnode's end has no event",
+    "vnodes.reclaimer": "as vnodes.dead: what the vnode answers then has events",
     "pages.wired": "compared at the end",
 }
 

@@ -12,6 +12,7 @@ from ..buf import (
     BC_BUSY,
     Buf,
     Memory,
+    biodone,
     biowait,
     getiobuf,
     nestiobuf_done,
@@ -55,8 +56,11 @@ def do_io(
     if is_async:
         mbp.flags |= B_ASYNC
         mbp.iodone = kernel.aiodone.add
-    error, skipped = _submit(vp, mbp, off, count, write)
-    nestiobuf_done(mbp, skipped, error, 1378)
+    if count:
+        error, skipped = _submit(vp, mbp, off, count, write)
+        nestiobuf_done(mbp, skipped, error, 1378)
+    else:
+        biodone(mbp, 1303)
     if is_async:
         return 0
     error = biowait(mbp, 1384)
@@ -77,6 +81,8 @@ def _within_file(vp: Vnode, off: int, length: int) -> int:
     inside = kernel.fs.storage_end(vp, writesize, 1291) - off
     if kernel.fixes.sizes_under_lock:
         vp.interlock.exit(1291)
+    if kernel.fixes.clip_past_eof:
+        return max(0, min(length, inside))
     kernel.machine.kassert(inside != 0, 1303)
     return min(length, inside) if inside > 0 else length  # 1301 compares without sign
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from genfscheck.refimpl import FileSystem, MachineDead, Panic, Stuck, Turn, Turns
+from genfscheck.refimpl.config import Fixes
+from genfscheck.refimpl.flush import destroy
 from genfscheck.refimpl.genfs.flags import PGO_LOCKED
 from genfscheck.refimpl.pages import PGO_DONTCARE, Slot
 from genfscheck.refimpl.pmap import PROT_READ
@@ -375,3 +377,56 @@ def test_f16_the_debug_check_meets_a_marker(tmp_path: Path, variant: str) -> Non
     schedule = [Turn("scan", "mutex_exit", 954), Turn("fsync", "return", "fsync")]
     bodies: dict[str, Body] = {"scan": flush, "fsync": file.fsync}
     fails(variant, fs, lambda: followed(fs, schedule, bodies), Panic, "genfs_io.c:1178")
+
+
+@BOTH
+def test_f20_a_failed_write_that_looks_clean(tmp_path: Path, variant: str) -> None:
+    fs = opened(tmp_path, variant, 0, block_size=4096)
+    with fs.open("file", "r+") as file:
+        file.truncate(8192)
+        file.fsync()
+        with file.mmap() as mapped:
+            mapped[0:1] = b"x"  # gives the hole its block
+            fs.faults.arm("write")
+            with pytest.raises(OSError) as caught:
+                mapped.sync(0, 4096)
+            assert caught.value.errno == errno.EIO
+            mapped.sync(0, 4096, invalidate=True)
+            assert mapped[0:1] == (b"\xee" if variant == "1.18" else b"x")
+        file.fsync()
+    after = b"\xee" * 4096 if variant == "1.18" else b"x" + bytes(4095)
+    assert after_crash(fs, tmp_path, 4096) == after
+
+
+@BOTH
+def test_f21_a_page_behind_what_the_file_stores(tmp_path: Path, variant: str) -> None:
+    """Not with F12: a longer inode has more storage."""
+    fixes = Fixes(alloc_within_file=True) if variant == "1.18" else None
+    fs = opened(tmp_path, variant, 0, block_size=8192, fragments=True, fixes=fixes)
+    file = fs.open("file", "r+")
+    file.pwrite(OLD, 0)
+    file.fsync()
+    with file.mmap(8192) as mapped:
+        mapped[4096:4097] = b"x"  # the file's only block goes on there, its storage does not
+        fails(variant, fs, mapped.sync, Panic, "genfs_io.c:1303")
+
+
+@BOTH
+def test_f22_a_vnode_that_is_reclaimed_under_a_fault(tmp_path: Path, variant: str) -> None:
+    fs = opened(tmp_path, variant, 1)
+    file = fs.open("file", "r+")
+    mapped = file.mmap()
+    vp = fs.kernel.getvnode(0)
+
+    def load() -> None:
+        try:
+            assert mapped[0:1] == b"o"
+        except OSError as error:
+            assert error.errno == errno.EFAULT
+
+    schedule = [Turn("loader", "fstrans_start", 296), Turn("revoke", "rw_exit", "vclean")]
+    bodies: dict[str, Body] = {"loader": load, "revoke": lambda: destroy(vp)}
+    followed(fs, schedule, bodies)
+    assert vp.dead and vp.inside == 0
+    assert bool(vp.uobj.npages.value) == (variant == "1.18")
+    fs.crash()

@@ -40,6 +40,7 @@ PANICS = {
     "F4": "freed at 692",
     "F5": "genfs_io.c:1290",
     "F16": "genfs_io.c:1178",
+    "F19": "cannot be freed",
 }
 HANGS = {"F1": {"writer", "loader"}, "F10": {"store", "syncer", "flusher"}}
 SILENT = {"F3", "F14", "F15"}  # about an array, a promise, a result that only the call knows

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from genfscheck.__main__ import SUBJECT
 from genfscheck.checker.cli import run as command
 from genfscheck.checker.conform.log import load, save
 from genfscheck.checker.conform.report import CONFORMS, DEPARTS
+from genfscheck.checker.conform.subject import Load, Validated
 from genfscheck.checker.lang.scenario import parse
 from genfscheck.refimpl.conformance import compiled, subject
 from genfscheck.refimpl.conformance.callers import CALLERS
@@ -118,6 +120,25 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     for one in value["results"]:
         told = one["verdict"] != CONFORMS or one["broken"] or one["died"]
         assert bool(told) == bool(one["kept"])
+
+
+def test_what_was_validated_is_told_when_it_is_interrupted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def two(given: Load) -> Iterator[Validated]:
+        yield Validated("page", 1, given.variant, CONFORMS, 1000, 1000, 1500, 0.1)
+        yield Validated("half", 2, given.variant, DEPARTS, 500, 40, 60, 0.1, ("event 40",))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subject, "stress", two)
+    report = tmp_path / "out.json"
+    assert command(SUBJECT, ["stress", "--json", str(report)]) == 1
+    captured = capsys.readouterr()
+    assert "departs: 2 logs, 1,500 events, validated at 7,500" in captured.out
+    assert "interrupted" in captured.err
+    assert [one["verdict"] for one in json.loads(report.read_text())["results"]] == [
+        CONFORMS, DEPARTS,
+    ]  # fmt: skip
 
 
 def test_bad_input_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
