@@ -8,7 +8,7 @@ transactions that the caller is inside.
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    NULL, check, int32, marker, me, mutex_enter, mutex_exit, mutex_owned, pure, routine,
+    NOBODY, NULL, check, int32, marker, me, mutex_enter, mutex_exit, mutex_owned, pure, routine,
     rw_read_held, rw_write_held,
 )  # fmt: skip
 from ..genfs.getpages import genfs_getpages
@@ -82,6 +82,12 @@ def _as_at_entry(vp: Vnode, depth: int32, locked: bool) -> bool:
     )
 
 
+@pure
+def _is_dead(vp: Vnode) -> bool:
+    """Does the vnode's operation do nothing any more for the executing thread?"""
+    return vp.dead or (vp.reclaimer is not NOBODY and vp.reclaimer is not me())
+
+
 @routine
 def call_getpages(
     vp: Vnode,
@@ -102,7 +108,7 @@ def call_getpages(
     """
     check("claim-11-getpages", mutex_owned(vp.interlock), "called without the object lock")
     check("claim-11-getpages", _as_at_entry(vp, depth, held), "called with locks of the file")
-    if vp.dead:
+    if _is_dead(vp):
         if not (flags & PGO.LOCKED):
             mutex_exit(vp.interlock)
         return EINVAL
@@ -162,9 +168,9 @@ def call_putpages(
     """
     check("claim-11-putpages", mutex_owned(vp.interlock), "called without the object lock")
     check("claim-11-putpages", _as_at_entry(vp, depth, locked), "called with locks of the file")
-    if vp.dead:
+    if _is_dead(vp):
         mutex_exit(vp.interlock)
-        return 0
+        return 0 if vp.dead else EINVAL
     vp.inside += 1
     perthread[me()].no_sleep = (
         not flags & (PGO.CLEANIT | PGO.SYNCIO) or bool(flags & PGO.BUSYFAIL)

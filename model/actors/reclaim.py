@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    RW, actor, atomic, check, mutex_enter, mutex_exit, routine, rw_enter, rw_exit,
+    RW, actor, atomic, check, fixed, me, mutex_enter, mutex_exit, routine, rw_enter, rw_exit,
+    wait_until,
 )  # fmt: skip
+from ..kernel.data import excuse
 from ..kernel.state import Vnode
-from ..kernel.types import PGO, VI, errno
+from ..kernel.syncer import vn_syncer_remove_from_worklist
+from ..kernel.types import FILE_UNITS, PGO, VI, errno
 from .calls import call_putpages
 from .fsync import flush_buffers, fsync_vnode
+
+
+@atomic
+def _give_up(vp: Vnode) -> None:
+    """What could not be written is dropped on purpose: nobody may rely on it."""
+    for u in range(FILE_UNITS):
+        excuse(vp, u)
 
 
 @routine
@@ -22,8 +32,15 @@ def _clean(vp: Vnode) -> None:
         error = fsync_vnode(vp, True, 0, -1)
     flush_buffers(vp)
     if error:
+        _give_up(vp)
         mutex_enter(vp.interlock)
         call_putpages(vp, 0, 0, PGO.ALLPAGES | PGO.FREE | PGO.SYNCIO, False, 0)
+        if fixed("failed-write-stays-dirty"):
+            # The pages that could not be written had put the vnode on the list again.
+            mutex_enter(vp.interlock)
+            vp.v_iflag &= ~VI.WRMAPDIRTY
+            vn_syncer_remove_from_worklist(vp)
+            mutex_exit(vp.interlock)
 
 
 @atomic
@@ -35,10 +52,21 @@ def _destroy(vp: Vnode) -> None:
     vp.dead = True
 
 
+@atomic
+def _drained(vp: Vnode) -> None:
+    """Nobody else is in an operation of the vnode any more."""
+    wait_until(vp.inside == 0, "users of the vnode")
+
+
 @actor
 def reclaim(vp: Vnode) -> None:
     """vclean: what VI_XLOCK keeps out (new references by name) is nobody here."""
     rw_enter(vp.v_lock, RW.WRITER)
+    if fixed("reclaim-waits"):
+        mutex_enter(vp.interlock)
+        vp.reclaimer = me()
+        mutex_exit(vp.interlock)
+        _drained(vp)
     _clean(vp)
     mutex_enter(vp.interlock)
     _destroy(vp)

@@ -13,6 +13,7 @@ from ...checker.lang.prelude import (
 )
 from ..kernel.buf import (
     VOP_STRATEGY,
+    biodone,
     biowait,
     getiobuf,
     kva_zero,
@@ -55,8 +56,11 @@ def genfs_do_io(
     startoffset: off_t = off  # 1300
     # Past the end the difference is negative, which the unsigned MIN takes for huge.
     bytes_: size_t = min(length, eof - startoffset)  # 1301
+    if fixed("clip-past-eof"):  # 1301
+        bytes_ = 0 if eof <= startoffset else min(length, eof - startoffset)  # 1301
     skipbytes: size_t = 0  # 1302
-    kassert(bytes_ != 0)  # 1303
+    if not fixed("clip-past-eof"):  # 1303
+        kassert(bytes_ != 0)  # 1303
     # With the fix, putpages has counted the write already, before it let the lock go.
     if write and not (fixed("count-before-unlock") and iodone == Iodone.AIO_BIODONE):  # 1305
         mutex_enter(vp.interlock)  # 1306
@@ -75,6 +79,13 @@ def genfs_do_io(
     else:
         mbp.b_async = False  # 1321
         mbp.b_iodone = Iodone.NONE  # 1322
+    if fixed("clip-past-eof") and bytes_ == 0:  # 1303
+        # A legal page wholly behind what the file stores: done, with nothing to write.
+        biodone(mbp)  # 1303
+        if not async_:  # 1303
+            error = biowait(mbp)  # 1303
+            uvm_aio_biodone(mbp)  # 1303
+        return error  # 1303
     bp: Buf = NULL  # 1331
     offset: off_t = startoffset  # 1332
     blkno: daddr_t = 0  # 1336

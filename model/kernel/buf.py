@@ -25,6 +25,7 @@ from .state import (
     Buf, Kva, Page, PageArray, PageOrDontcare, Vnode, WindowArray, blocks, bufs, faults, kvas,
     perthread, uvm,
 )  # fmt: skip
+from .syncer import vn_syncer_add_to_worklist
 from .types import (
     DEV_BSHIFT, EIO, ENOMEM, FS_BSHIFT, FS_BSIZE, NBUFS, NKVA, PAGE_MASK, PAGE_SHIFT, PAGE_SIZE,
     PAGEDAEMON, PG, WINDOW_PAGES, ZERO, Dev, Dir, Iodone, daddr_t, errno, size_t,
@@ -175,7 +176,8 @@ def _biodone_master(mbp: Buf) -> None:
     mbp.done = True
     if mbp.dir == Dir.WRITE:
         # Write errors lose data: the page stays clean, and nobody may rely on it.
-        if mbp.b_error != 0 and mbp.b_error != ENOMEM:
+        kept: bool = fixed("failed-write-stays-dirty") or mbp.b_error == ENOMEM
+        if mbp.b_error != 0 and not kept:
             for i in range(WINDOW_PAGES):
                 if i < mbp.kva.npages:
                     for j in range(PAGE_SIZE):
@@ -183,6 +185,15 @@ def _biodone_master(mbp: Buf) -> None:
         vwakeup(mbp.vp)
     if mbp.b_iodone == Iodone.AIO_BIODONE:
         _queue_aiodone(mbp)
+
+
+@atomic
+def biodone(mbp: Buf) -> None:
+    """A master buffer is done that needed no transfer at all; its pages are handed over."""
+    wait_until(lock_free(mbp.vp), "object lock")
+    _hand_over(mbp)
+    mbp.b_resid = 0
+    _biodone_master(mbp)
 
 
 @atomic
@@ -398,11 +409,13 @@ def uvm_aio_aiodone(bp: Buf) -> None:
             elif pg.flags & PG.FAKE:
                 pg.flags |= PG.RELEASED
             continue
-        if error == ENOMEM:
+        if error == ENOMEM or (fixed("failed-write-stays-dirty") and error != 0):
             if pg.flags & PG.PAGEOUT:
                 pg.flags &= ~PG.PAGEOUT
                 paged_out += 1
             pg.flags &= ~PG.CLEAN
+            if fixed("failed-write-stays-dirty"):
+                pg.flags &= ~PG.RELEASED
             uvm_pageactivate(pg)
         if pg.flags & PG.FAKE:
             kassert(not write)
@@ -414,6 +427,9 @@ def uvm_aio_aiodone(bp: Buf) -> None:
             pg.flags &= ~PG.PAGEOUT
             pg.flags |= PG.RELEASED
             paged_out += 1
+    if fixed("failed-write-stays-dirty") and write and error != 0:
+        vp.g_dirtygen += 1
+        vn_syncer_add_to_worklist(vp)
     uvm_page_unbusy(pgs, npages)
     if paged_out != 0:
         uvm_pageout_done(paged_out)

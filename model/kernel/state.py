@@ -83,8 +83,10 @@ class Vnode:
     g_glock: RWLock
     g_dirtygen: Annotated[counter, no_lost_update("claim-8-counters")]
     bmap: Annotated[Array[daddr_t], size("FILE_BLOCKS"), initial(-1)]
-    # Reclaimed, so that its operations do nothing; and how many threads are in the midst of one.
+    # Reclaimed, so that its operations do nothing; who is about to do that, with the fix
+    # reclaim-waits; and how many threads are in the midst of an operation.
     dead: bool
+    reclaimer: Thread
     inside: Annotated[counter, ghost]
     # What the user may see (data.py): for each unit the tokens that are right, those from
     # before the unfinished write, and those that a flush under way must put on disk; and the
