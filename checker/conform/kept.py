@@ -54,14 +54,24 @@ def kept(recipe: Iterable[str], make: Callable[[], Made], warn: Warn = to_stderr
 
     A cache that cannot be read or written to costs time and nothing else.
     """
-    key = hashlib.sha256("\0".join(recipe).encode()).hexdigest()
-    path = cache_folder(warn) / f"{key}{_SUFFIX}"
+    path = _path(recipe, warn)
     with _many_objects():
         found: list[Made] = _load(path)
         if not found:
             found = [make()]
             _store(path, found)
     return found[0]
+
+
+def keep(recipe: Iterable[str], entry: object, warn: Warn = to_stderr) -> None:
+    """Puts another entry in the place of what the recipe stands for."""
+    with _many_objects():
+        _store(_path(recipe, warn), [entry])
+
+
+def _path(recipe: Iterable[str], warn: Warn) -> Path:
+    key = hashlib.sha256("\0".join(recipe).encode()).hexdigest()
+    return cache_folder(warn) / f"{key}{_SUFFIX}"
 
 
 def _load(path: Path) -> list[Any]:

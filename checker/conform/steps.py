@@ -147,7 +147,7 @@ class Stepper:
         self.vocabulary = vocabulary
         self.known: Facts = facts(program)
         # What no thread stores, the compiler has put in place: nobody reads it any more.
-        self.written = frozenset(
+        self.stored = frozenset(
             access.var
             for thread in program.threads
             for instr in thread.code
@@ -172,8 +172,13 @@ class Stepper:
         self._threads: list[ThreadCode] = [tracer.begin() for tracer in self._tracers]
         self._labels: dict[tuple[int, tuple[int, ...]], Label] = {}
 
+    @property
+    def written(self) -> int:
+        """How much of the code was written so far: it is, when it is first run."""
+        return sum(len(tracer.written) for tracer in self._tracers)
+
     def __getstate__(self) -> dict[str, Any]:
-        """What takes time to find out, and not the functions that were written since."""
+        """What takes time to find out, and the code that was written."""
         state = dict(vars(self))
         del state["_threads"], state["_labels"]
         return state

@@ -11,8 +11,10 @@ scratch list ``L``; every other one is a Python variable.
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any, NamedTuple
 
 from ..lang import ir
@@ -140,6 +142,7 @@ class ThreadGen:
         self.maybe: list[int] = []
         self.heads, self.joins = self._shape()
         self.phases: dict[ir.Phase, str] = {}
+        self.written: dict[int, CodeType] = {}
 
     # ------------------------------------------------------------------ structure
 
@@ -236,11 +239,18 @@ class ThreadGen:
         return self.made
 
     def __getstate__(self) -> dict[str, Any]:
-        """Everything but the functions that were written."""
-        return {name: one for name, one in vars(self).items() if name not in ("made", "scope")}
+        """What was discovered, and the code that was written since.
+
+        Not with phases: their functions are written with the first fragment that calls them.
+        """
+        state = {name: one for name, one in vars(self).items() if name not in ("made", "scope")}
+        written = {} if self.phases else self.written
+        state["written"] = {number: marshal.dumps(code) for number, code in written.items()}
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        self.written = {number: marshal.loads(raw) for number, raw in state["written"].items()}
         self.scope, self.made = {}, ThreadCode([], [], [], [], set(), 0)
 
     def _on_demand(self, number: int) -> Fragment:
@@ -257,6 +267,15 @@ class ThreadGen:
         return run
 
     def _compile(self, number: int) -> Fragment:
+        code = self.written.get(number)
+        if code is None:
+            code = self.written[number] = self._write(number)
+            self.made.grow()
+        exec(code, self.scope)
+        fragment: Fragment = self.scope[f"f{number}"]
+        return fragment
+
+    def _write(self, number: int) -> CodeType:
         work = _Pass()
         phases = set(self.phases)
         self.entry_bytes = self.maybe[number]
@@ -269,10 +288,7 @@ class ThreadGen:
         ]
         lines += [f"def f{number}(v, L):", *work.lines]
         source = "\n".join(lines) + "\n"
-        exec(compile(source, f"<{self.thread.name}>", "exec"), self.scope)
-        self.made.grow()
-        fragment: Fragment = self.scope[f"f{number}"]
-        return fragment
+        return compile(source, f"<{self.thread.name}>", "exec")
 
     def _place_scratch(self) -> None:
         """Places in ``L`` for what is live where fragments other than stops begin."""

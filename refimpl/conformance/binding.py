@@ -119,7 +119,7 @@ class Binding:
         self._children: dict[str, str] = {}
         self._calls: dict[str, Mapping[str, int]] = {}
         self._queued: set[tuple[str, str]] = set()
-        self._written = stepper.written
+        self._written = stepper.stored
 
     # Places in the state.
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from ...checker import explore, lang
 from ...checker.conform import steps
-from ...checker.conform.kept import code_digest, kept
+from ...checker.conform.kept import code_digest, keep, kept
 from ...checker.conform.steps import Stepper
 from ...checker.explore.prepare import prepare
 from ...checker.lang import ir, source
@@ -49,13 +49,23 @@ def _code() -> str:
 
 def stepper(scenario: Scenario, variant: str, fixes: frozenset[str]) -> Stepper:
     """A scenario's steps, of a program specialised for its initial state."""
-    recipe = [_code(), sources().digest, variant, *sorted(fixes), scenario.text]
 
     def make() -> Stepper:
         program = compile_scenario(sources(), scenario, fixes=fixes, variant=variant)
         return Stepper(prepare(_widened(program)), Names())
 
-    return kept(recipe, make)
+    return kept(_recipe(scenario, variant, fixes), make)
+
+
+def keep_written(
+    steps: Stepper, scenario: Scenario, variant: str, fixes: frozenset[str]
+) -> None:
+    """Keeps what of a scenario's code was written since it was compiled."""
+    keep(_recipe(scenario, variant, fixes), steps)
+
+
+def _recipe(scenario: Scenario, variant: str, fixes: frozenset[str]) -> list[str]:
+    return [_code(), sources().digest, variant, *sorted(fixes), scenario.text]
 
 
 def _widened(program: ir.Program) -> ir.Program:

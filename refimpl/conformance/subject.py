@@ -175,7 +175,7 @@ def _runs(share: _Share) -> Iterator[Validated]:
         for name in share.geometries:
             geometry = GEOMETRIES[name]
             bench = _bench(geometry.scenario(load.threads), load.variant, fixes)
-            until = left - turn
+            until, before = left - turn, bench.stepper.written
             while True:
                 begun = time.monotonic()
                 seed = next(seeds)
@@ -188,6 +188,8 @@ def _runs(share: _Share) -> Iterator[Validated]:
                 yield found
                 if left <= until or left <= 0:
                     break
+            if bench.stepper.written > 1.1 * before:
+                compiled.keep_written(bench.stepper, bench.scenario, load.variant, fixes)
             if turn and left <= 0:
                 break
         turn = TURN

@@ -41,9 +41,10 @@ PANICS = {
     "F5": "genfs_io.c:1290",
     "F16": "genfs_io.c:1178",
     "F19": "cannot be freed",
+    "F21": "genfs_io.c:1303",
 }
 HANGS = {"F1": {"writer", "loader"}, "F10": {"store", "syncer", "flusher"}}
-SILENT = {"F3", "F14", "F15"}  # about an array, a promise, a result that only the call knows
+SILENT = {"F3", "F14", "F15", "F22"}  # an array, a promise, a result, a user: only the call knows
 WRONG_BYTES = {
     "F6": ("now", "device"),
     "F7": ("after", "device"),
