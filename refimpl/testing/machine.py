@@ -67,9 +67,9 @@ class PageCacheMachine(Trial, RuleBasedStateMachine):
 
     # Operations.
 
-    @rule(name=FILES, offset=OFFSETS, length=LENGTHS, direct=st.booleans())
-    def pwrite(self, name: str, offset: int, length: int, direct: bool) -> None:
-        direct, offset, length = self._way(direct, offset, length)
+    @rule(name=FILES, offset=OFFSETS, length=LENGTHS, direct=st.booleans(), inside=st.booleans())
+    def pwrite(self, name: str, offset: int, length: int, direct: bool, inside: bool) -> None:
+        direct, offset, length = self._way(name, direct, inside, offset, length)
         data = self._data(length)
         self._write(name, data, offset, lambda: self.handle(name, direct).pwrite(data, offset))
 
@@ -80,9 +80,9 @@ class PageCacheMachine(Trial, RuleBasedStateMachine):
         if data:
             self._write(name, data, offset, lambda: self.handle(name).pwrite(data, offset))
 
-    @rule(name=FILES, offset=OFFSETS, length=LENGTHS, direct=st.booleans())
-    def pread(self, name: str, offset: int, length: int, direct: bool) -> None:
-        direct, offset, length = self._way(direct, offset, length)
+    @rule(name=FILES, offset=OFFSETS, length=LENGTHS, direct=st.booleans(), inside=st.booleans())
+    def pread(self, name: str, offset: int, length: int, direct: bool, inside: bool) -> None:
+        direct, offset, length = self._way(name, direct, inside, offset, length)
         self._read(name, offset, length, lambda: self.handle(name, direct).pread(length, offset))
 
     @rule(name=FILES, size=st.one_of(st.sampled_from([0, 1, *_EDGES]), st.integers(0, LIMIT)))
@@ -214,7 +214,7 @@ class PageCacheMachine(Trial, RuleBasedStateMachine):
         """
         if not self._attempt(self.fs.sync):
             return
-        self.pwrite(name, offset, length, False)
+        self.pwrite(name, offset, length, False, False)
         handle, file = self.handle(name), self.files[name]
         before = self.fs.fired()
         self.fs.fault("write", 0, 1)
@@ -260,8 +260,17 @@ class PageCacheMachine(Trial, RuleBasedStateMachine):
         finally:
             self.fs.close()
 
-    def _way(self, direct: bool, offset: int, length: int) -> tuple[bool, int, int]:
-        """Direct transfers are made of whole sectors."""
+    def _way(
+        self, name: str, direct: bool, inside: bool, offset: int, length: int
+    ) -> tuple[bool, int, int]:
+        """Direct transfers are made of whole sectors; whether they can be depends on the size."""
+        if inside:
+            within, much = self._inside(name, offset, length)
+            offset, length = (within, much) if much else (offset, length)
         if not direct or DIRECT not in self.fs.features or DIRECT in self.without:
             return False, offset, length
+        if inside:  # as many whole sectors as there are
+            first, end = offset & -SECTOR, offset + length & -SECTOR
+            if first < end:
+                return True, first, end - first
         return True, offset & -SECTOR, length + SECTOR - 1 & -SECTOR

@@ -55,7 +55,7 @@ TO_FLUSH = {
     "two dirty pages": State(2 * PAGE, first=_STORES),
     "two clean pages": State(2 * PAGE, first=(*_STORES, _ALL)),  # that may be stored to
 }
-STATES = TO_FLUSH | {
+TO_FETCH = {
     "nothing": State(0),
     "a record": State(1),
     "a page": State(PAGE),
@@ -64,6 +64,7 @@ STATES = TO_FLUSH | {
     "a hole in memory": State(2 * PAGE, written=False, first=_LOADS),
     "a hole that was cut": State(2 * PAGE, written=False, first=(Call("truncate", (3,)),)),
 }
+STATES = TO_FLUSH | TO_FETCH
 FLUSHES = {"msync", "invalidate", "fsync", "dontneed"}
 
 # Calls by kind.  Tags are given later: a count stands for them.
@@ -128,8 +129,8 @@ def meetings(seed: int = 0) -> Iterator[Meeting]:
     for number in count():
         chance = random.Random(f"{seed} {number}")
         for one, two in chance.sample(pairs, len(pairs)):
-            more = [chance.choice(list(CALLS))] if chance.random() < 0.4 else []
-            more += [chance.choice(["invalidate", "fsync"])] if chance.random() < 0.4 else []
+            more = chance.choices(list(CALLS), k=chance.choice([0, 1, 2]))
+            more += [chance.choice(["invalidate", "fsync"])] if chance.random() < 0.5 else []
             yield _meeting(chance, one, [two, *more])
 
 
@@ -143,8 +144,8 @@ def _meeting(chance: random.Random, one: str, others: Sequence[str]) -> Meeting:
     if journal and chance.random() < 0.2:
         programs["user2"] = [THIRD]
     kinds = [call.name for calls in programs.values() for call in calls]
-    flushed = bool(FLUSHES.intersection([one, *others])) and chance.random() < 0.6
-    name = chance.choice([*TO_FLUSH] if flushed else [*STATES, "a record", "a hole"])
+    fitting = TO_FLUSH if one in FLUSHES else TO_FETCH
+    name = chance.choice([*(fitting if chance.random() < 0.85 else STATES)])
     state = STATES[name]
     tags = iter(range(1, 60000))
     first = tuple(next(tags) for _ in range(state.size)) if state.written else ()

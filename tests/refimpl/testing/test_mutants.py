@@ -6,6 +6,7 @@ thread, the others need threads that meet.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from itertools import islice
 from typing import Any
@@ -15,6 +16,7 @@ import pytest
 from genfscheck.refimpl import (
     Config,
     File,
+    Jitter,
     device,
     ffs,
     flush,
@@ -29,12 +31,23 @@ from genfscheck.refimpl import (
 from genfscheck.refimpl import buf as buffers
 from genfscheck.refimpl.genfs import directio
 from genfscheck.refimpl.sync import WRITER
-from genfscheck.refimpl.testing import Broken, Call, ReferenceMachine, Task, Wrong, explore
+from genfscheck.refimpl.testing import (
+    PROMISE,
+    Broken,
+    Call,
+    Fault,
+    Reference,
+    ReferenceMachine,
+    Task,
+    Wrong,
+    explain,
+    explore,
+    run_threads,
+)
 from genfscheck.refimpl.testing.meetings import meetings
 from genfscheck.refimpl.testing.meetings import play as meet
 
 from .support import hunt, looking
-from .test_threads import play
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -149,10 +162,21 @@ def test_a_write_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     assert isinstance(failure, Wrong) and failure.number is None
 
 
-@pytest.mark.long
 def test_threads_notice_torn_stores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real threads: whether one of them looks between the halves is a matter of chance."""
     instead(pmap.Pmap, "store", torn)(monkeypatch)
-    assert any(play(seed, hooked=0.3) is not None for seed in range(300))
+    stores = [Call("store", (0, tag)) for tag in range(10, 40)]
+    loads = [Call("load", (0,))] * 60
+    task = Task(4, (1, 2, 3, 4), {"one": stores, "two": loads, "three": loads}, cold=False)
+
+    def noticed(seed: int) -> bool:
+        fs = Reference(page_size=1024, maxphys=4096, hook=Jitter(seed, rate=0.3), patience=30.0)
+        try:
+            return "torn" in str(explain(run_threads(fs, task, 60.0), task, 1024))
+        finally:
+            fs.close()
+
+    assert any(noticed(seed) for seed in range(20))
 
 
 MEETING: dict[str, Patch] = {
@@ -160,8 +184,19 @@ MEETING: dict[str, Patch] = {
     "readers and writers do not exclude each other": instead(
         locks.RwLock, "_grantable", nothing(True)
     ),
-    "fsync waits for nobody": instead(flush, "PGO_SYNCIO", lambda right: 0),
 }
+
+
+def test_an_fsync_that_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without PGO_SYNCIO it waits for what it wrote all the same, but hears of no error."""
+    fault = Fault("write", answers=frozenset({errno.EIO}))
+    calls = [Call("store", (0, 9))]
+    task = Task(4, (1, 2, 3, 4), {"user0": [Call("fsync")]}, before=calls, fault=fault)
+    machine: dict[str, object] = {"page_size": 1024, "maxphys": 4096, "patience": 2.0}
+    assert [run.failure for run in explore(task, machine, PROMISE)] == [None]
+    instead(flush, "PGO_SYNCIO", lambda right: 0)(monkeypatch)
+    (failure,) = [run.failure for run in explore(task, machine, PROMISE)]
+    assert isinstance(failure, Wrong) and failure.number == 0
 
 
 def test_a_torn_store_between_its_halves(monkeypatch: pytest.MonkeyPatch) -> None:
