@@ -263,14 +263,12 @@ class PageCacheMachine(Trial, RuleBasedStateMachine):
     def _way(
         self, name: str, direct: bool, inside: bool, offset: int, length: int
     ) -> tuple[bool, int, int]:
-        """Direct transfers are made of whole sectors; whether they can be depends on the size."""
-        if inside:
-            within, much = self._inside(name, offset, length)
-            offset, length = (within, much) if much else (offset, length)
+        """Direct transfers are made of whole sectors; ``inside``: of those that the file has."""
         if not direct or DIRECT not in self.fs.features or DIRECT in self.without:
             return False, offset, length
-        if inside:  # as many whole sectors as there are
-            first, end = offset & -SECTOR, offset + length & -SECTOR
+        if inside:
+            within, much = self._inside(name, offset, length)
+            first, end = within & -SECTOR, within + much & -SECTOR
             if first < end:
                 return True, first, end - first
         return True, offset & -SECTOR, length + SECTOR - 1 & -SECTOR
