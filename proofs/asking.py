@@ -12,9 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import z3
 
-from ..checker.symbolic.cases import decide_by_cases, generalised
+from ..checker.symbolic.cases import decide_by_cases, generalised, nearest
 from ..checker.symbolic.conditions import Obligation
 from ..checker.symbolic.solve import Answer, decide
+from ..checker.symbolic.state import conjuncts
 from ..checker.symbolic.terms import Term
 
 # Bits of parameters that the units' assumptions (``sizes``) keep small.
@@ -46,10 +47,19 @@ class Asking:
         return result
 
     def generalised(self, effort: int) -> bool:
-        """Is it valid whatever shifts, masks and elements are?  (If not, it may be all the same.)"""
+        """Is it valid whatever shifts, masks and elements are?  (False: that is not known.)"""
         ((reach, goal),) = self._parts
         reach, goal = generalised([reach, goal])
         return decide([reach], goal, effort=effort).answer == "valid"
+
+    def near(self, effort: int, case: Mapping[str, int] | None = None) -> bool:
+        """Does it follow from what was learnt last alone?  Then from all."""
+        ((reach, goal),) = self._parts
+        values = self._constants(case or {})
+        path, goal = conjuncts(self._with(values, reach)), self._with(values, goal)
+        return any(
+            decide(part, aim, effort=effort).answer == "valid" for part, aim in nearest(path, goal)
+        )
 
     def ask(
         self, case: Mapping[str, int] | None = None, joins: bool = False, effort: int = 0
@@ -92,6 +102,8 @@ class Asking:
         if not sizes:
             return "unknown"
         for case in cases(sizes):
+            if self.near(self._effort // 8, case):
+                continue
             answer = self.ask(case, joins)
             if answer != "valid":
                 return answer

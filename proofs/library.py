@@ -11,7 +11,7 @@ from typing import Any
 from ..checker.lang.source import Source
 from ..checker.symbolic.conditions import Frame, Obligation
 from . import running
-from .arithmetic import do_io, getpages, putpages
+from .arithmetic import directio, do_io, getpages, putpages
 from .arithmetic.common import CHECKS, SHIFTS, SYMBOLIC
 from .protocol import library as protocol
 from .running import Progress
@@ -37,10 +37,13 @@ def fixes(model: Source) -> tuple[str, ...]:
     return tuple(sorted(str(name) for name in found))
 
 
+SEED = ("model/genfs", "proofs/directio")  # where the seed's own lines are
+
+
 def _doubt(each: Obligation, first: int, last: int) -> bool:
     """Arithmetic of the seed's own expressions in a range of lines."""
     return (
-        each.kind in DOUBTS and first <= each.line <= last and each.file.startswith("model/genfs")
+        each.kind in DOUBTS and first <= each.line <= last and each.file.startswith(SEED)
         and each.line not in EXCEPTIONS
     )  # fmt: skip
 
@@ -50,6 +53,9 @@ EXCEPTIONS = {
     202: "the generation counter of g_dirtygen",
     1307: "the counter of writes under way",
     1301: "an end before the start becomes huge, on purpose",
+    1608: "a mask is converted to a wider type, on purpose",
+    1672: "computed of addresses that 1725 has not checked yet; the claim at 1748 speaks of it",
+    1747: "as 1672",
 }
 IO_LINES = (402, 646)
 OPEN_INDEX = (531, 534)  # they rest on the bytes unit's invariants
@@ -72,13 +78,9 @@ def _getpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
     whole = unit("getpages", getpages.FRAME, entry, callers, slices=8)
 
     def theorem(
-        name: str,
-        statement: str,
-        select: Callable[[Obligation], bool],
-        of: Unit = whole,
-        long: bool = False,
+        name: str, statement: str, select: Callable[[Obligation], bool], of: Unit = whole
     ) -> Theorem:
-        return Theorem(f"{name}{suffix}", statement, of, select, ALL_SIZES, INPUTS, long)
+        return Theorem(f"{name}{suffix}", statement, of, select, ALL_SIZES, INPUTS)
 
     yield theorem(
         "getpages-window",
@@ -92,6 +94,12 @@ def _getpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
         "every index into pgs and into the caller's array, in getpages and in the services it "
         "gives them to, is inside (530-534 are getpages-bytes')",
         lambda each: each.kind == "index" and each.line not in (121, *OPEN_INDEX),
+    )
+    yield theorem(
+        "getpages-size-t",
+        "277-279, which C computes and compares in size_t, give what the model computes in off_t "
+        "and compares as int",
+        lambda each: each.kind == "claim" and each.name == "size-t",
     )
     yield theorem(
         "getpages-no-overflow",
@@ -126,7 +134,6 @@ def _getpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
         or (each.kind == "index" and each.line in OPEN_INDEX)
         or (each.kind == "stable" and each.line in (531, 534)),
         unit("getpages-bytes", getpages.BYTES_FRAME, entry, callers, slices=8),
-        long=True,
     )
     alone = unit("getpages-entry", getpages.ENTRY_FRAME, entry)
     yield theorem(
@@ -185,7 +192,7 @@ def _do_io(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
              switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT, 8),
         lambda each: (each.kind == "claim" and each.name == "finished")
         or (each.kind == "check" and each.name in ("address", "transfer", "accounting")),
-        ALL_SIZES, values, True,
+        ALL_SIZES, values,
     )  # fmt: skip
     start = Unit(f"do-io-entry{suffix}", "genfs_do_io", variant, do_io.ENTRY_FRAME,
                  (entry, callers), switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT)
@@ -241,12 +248,84 @@ def _putpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
         )  # fmt: skip
 
 
+    pages = Assumption("range", "787-789 and 845-846; MAXPHYS is a page to 1 GiB",
+                       putpages.range_given)
+    yield Theorem(
+        f"putpages-scan{suffix}",
+        "by offset the scan goes on page by page (918) or behind a cluster (1148), always "
+        "at whole pages, without overflow",
+        Unit(f"scan{suffix}", "_scan", variant, putpages.PAGES_FRAME, (pages,),
+             switched, SYMBOLIC, {"NPAGES": putpages.NO_PAGE}, CHECKS, SPLIT),
+        lambda each: _doubt(each, 918, 918) or _doubt(each, 1148, 1148),
+        ALL_SIZES + "; MAXPHYS of 1 page to 1 GiB", ("startoff", "endoff", "PAGE_SHIFT"),
+    )  # fmt: skip
+
+
+def _directio(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
+    suffix = "" if variant == "1.18" else f"-{variant}"
+    entry = Assumption("entry", "the types; MAXPHYS is a page to 1 GiB", directio.entry)
+    callers = Assumption(
+        "callers", "the offset is not negative; the vectors hold what is left, at most SSIZE_MAX",
+        directio.callers,
+    )  # fmt: skip
+    whole = Unit(f"directio{suffix}", "genfs_directio", variant, directio.FRAME, (entry, callers),
+                 switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT)
+    values = ("uio.uio_offset", "uio.iov_len", "uio.iov_base", "vnodes.v_size", "PAGE_SHIFT",
+              "DEV_BSHIFT")  # fmt: skip
+
+    def theorem(
+        name: str, statement: str, select: Callable[[Obligation], bool], of: Unit = whole
+    ) -> Theorem:
+        return Theorem(f"{name}{suffix}", statement, of, select, ALL_SIZES, values)
+
+    yield theorem(
+        "directio-chunks",
+        "each chunk (1606-1627) is of whole sectors, one at least, of one vector, no more than "
+        "MAXPHYS, at a sector of the file and of memory, and ends before the end of the file; "
+        "offset and what is left always add up to the request's end, and a vector is left while "
+        "anything is (1599-1637)",
+        lambda each: (each.kind == "claim" and each.name == "chunk")
+        or (each.kind == "check" and each.line == 1602),
+    )
+    yield theorem(
+        "directio-no-overflow",
+        "no signed operation overflows, no unsigned one wraps, no conversion changes a value "
+        "(1599-1764; of 1672 and 1747 directio-mapping speaks)",
+        lambda each: _doubt(each, 1599, 1764) and each.file.startswith("proofs/directio"),
+    )
+    yield theorem(
+        "directio-mapping",
+        "the pages mapped (1672, 1736-1747) are those of the chunk, none behind the addresses "
+        "taken; the range flushed (1712-1715) is whole pages; genfs_do_io gets what do-io-length "
+        "assumes of it",
+        lambda each: (each.kind == "claim" and each.name == "mapping")
+        or (each.kind == "check" and each.name in ("window", "request")
+            and 1696 <= each.line <= 1739),
+    )
+    yield theorem(
+        "directio-allocated",
+        "every byte that is written has its block on disk (1687-1705)",
+        lambda each: each.kind == "claim" and each.name == "allocated",
+    )
+    alone = Unit(
+        f"directio-entry{suffix}", "_chunk", variant, directio.ENTRY_FRAME,
+        (entry, Assumption("vectors", "the vectors hold what is left", directio.vectors)),
+        switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT,
+    )  # fmt: skip
+    yield theorem(
+        "directio-entry-offset",
+        "1615 alone keeps a chunk between the start and the end of the file",
+        lambda each: each.kind == "claim" and each.name == "chunk",
+        alone,
+    )
+
+
 @functools.cache
 def arithmetic() -> tuple[Theorem, ...]:
     """The arithmetic: of the revision as it is, then of the one with every fix."""
     found: list[Theorem] = []
     for variant, switched in (("1.18", ()), ("hardened", fixes(source()))):
-        for family in (_getpages, _do_io, _putpages):
+        for family in (_getpages, _do_io, _putpages, _directio):
             found.extend(family(variant, switched))
     return tuple(found)
 

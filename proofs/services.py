@@ -41,6 +41,7 @@ from ..model.kernel.types import (
     DEV_BSHIFT,
     FS_BSHIFT,
     FS_BSIZE,
+    LLONG_MAX,
     PAGE_SIZE,
     UFP,
     Dir,
@@ -208,8 +209,9 @@ def uvn_findpages(
 
 @routine
 def uvm_pagelookup(vp: Vnode, off: off_t) -> Page:
-    """A page at that offset, or none."""
+    """A page at that offset, or none: there is none behind the last offsets of files."""
     pg: PageOrDontcare = some.page
+    wait_until(pg is NULL or (off >= 0 and off <= LLONG_MAX - (1 << 32)), "a page of the file")
     return pg
 
 
@@ -418,4 +420,4 @@ def GOP_ALLOC(vp: Vnode, off: off_t, length: off_t) -> errno:
 
 
 # Words that only annotations above use.
-_UNUSED = (NULL, Thread)
+_UNUSED = (Thread,)

@@ -14,6 +14,8 @@ PACKAGE: Final = __package__.rpartition(".")[0]
 SERVICES: Final = f"{PACKAGE}.proofs.services"
 # What is compiled: the seed's functions, and of the kernel its types, state and GOP_SIZE.
 FOLDERS: Final = ("model/genfs", "model/kernel")
+# And from here: the contracts, and direct I/O, which the model does not have.
+OWN: Final = ("services", "uio", "directio")
 
 
 @functools.cache
@@ -21,7 +23,8 @@ def texts() -> Mapping[str, tuple[str, str]]:
     """The texts by module: those of the model, and the contracts."""
     found: dict[str, tuple[str, str]] = {}
     files = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py"))]
-    for path in (*files, ROOT / "proofs" / "services.py"):
+    files += [ROOT / "proofs" / f"{name}.py" for name in OWN]
+    for path in files:
         if path.name != "__init__.py":
             relative = path.relative_to(ROOT)
             name = ".".join((PACKAGE, *relative.with_suffix("").parts))

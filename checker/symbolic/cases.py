@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 import z3
 
 from .solve import Decision, decide
+from .state import conjuncts
 
 QUESTIONS = 96  # leaves of one formula
 NEAREST = (8, 20, 40)  # so many of the last conjuncts are tried first
@@ -67,6 +68,18 @@ def decide_by_cases(
     return _Cases(effort).decide(given, conjuncts(z3.simplify(reach)), goal)
 
 
+def nearest(
+    path: Sequence[z3.BoolRef], goal: z3.BoolRef
+) -> Iterator[tuple[list[z3.BoolRef], z3.BoolRef]]:
+    """Questions about the last conjuncts alone, from which the goal follows if it does at all:
+    first of any shifts, masks and elements."""
+    for count in NEAREST:
+        *near, aim = generalised([*path[-count:], goal])
+        yield near, aim
+        if count < len(path):
+            yield list(path[-count:]), goal
+
+
 class _Cases:
     def __init__(self, effort: int) -> None:
         self.effort, self.left = effort, QUESTIONS
@@ -99,11 +112,10 @@ class _Cases:
         if self.left <= 0:
             return Decision("unknown", reason="too many cases")
         self.left -= 1
-        for count in NEAREST:
-            if count < len(path):
-                near = decide(path[-count:], goal, effort=self.effort // 8)
-                if near.answer == "valid":
-                    return near
+        for part, aim in nearest(path, goal):
+            near = decide(part, aim, effort=self.effort // 16)
+            if near.answer == "valid":
+                return near
         whole = decide([*given, *path], goal, effort=self.effort // 2)
         if whole.answer != "unknown":
             return whole
@@ -118,13 +130,6 @@ class _Cases:
             if answer.answer != "valid":
                 return answer
         return Decision("valid")
-
-
-def conjuncts(formula: z3.BoolRef) -> list[z3.BoolRef]:
-    """Its parts, in their order."""
-    if not z3.is_and(formula):
-        return [] if z3.is_true(formula) else [formula]
-    return [part for each in formula.children() for part in conjuncts(each)]
 
 
 def _condition(formula: z3.BoolRef) -> z3.BoolRef | None:

@@ -20,7 +20,7 @@ import z3
 
 from ..lang import ir
 from .flow import Flow, Loop, analyse
-from .frame import Claim, Conditions, Formula, Frame, Lemma, Obligation
+from .frame import Claim, Conditions, Formula, Frame, Lemma, Obligation, Place
 from .state import EXACT, INDEX, Key, Names, State, View, from_bits, merge
 from .terms import DoubtKind, Term, binary, compare, constant, convert, fresh, select, unary
 
@@ -54,6 +54,7 @@ class Execution:
         self.state = State()
         self.guards: list[z3.BoolRef] = []
         self.placed: set[tuple[str, int]] = set()
+        self.joined: dict[str, z3.BoolRef] = {}  # lemmas of each way to this point, by name
         self.begun: set[int] = set()  # lines, some of whose nodes were executed
         self.loop_writes = {head: self._writes(loop) for head, loop in self.flow.loops.items()}
         for expr in self._all_expressions():
@@ -77,7 +78,7 @@ class Execution:
             if node not in incoming:
                 continue
             self.node = node
-            self.reach, self.state = merge(incoming.pop(node))
+            self._join(incoming.pop(node))
             if node in self.flow.loops:
                 self._cut(self.flow.loops[node])
             self._place()
@@ -291,6 +292,26 @@ class Execution:
                        goal, alone)
         )
 
+    def _join(self, ways: list[tuple[z3.BoolRef, State]]) -> None:
+        """Where ways join: prove of each what is to be proved of each, and know it of all."""
+        line = self._line(self.node)
+        lemmas = [each for each in self.frame.lemmas
+                  if each.line == line and each.place == "each way"]
+        self.joined = {}
+        if len(ways) == 1 or not lemmas:
+            self.reach, self.state = merge(ways)
+            return
+        if self.node in self.flow.loops:
+            raise ValueError(f"line {line} is the head of a loop: it has ways that are back")
+        proved = []
+        for self.reach, self.state in ways:
+            self._lemmas(line, "each way")
+            proved.append((self.reach, self.state))
+        self.reach, self.state = merge(proved)
+        view = self.view(self.state)
+        self.joined = {each.name: each.formula(view) for each in lemmas}
+        self.reach = z3.And(self.reach, *self.joined.values())
+
     def _place(self) -> None:
         """Claims and definitions that belong to the statement that begins here."""
         instr = self.thread.code[self.node]
@@ -299,7 +320,7 @@ class Execution:
         line = instr.where.lines[0]
         marks = isinstance(instr.action, ir.Nop) and instr.action.cites
         if marks or line not in self.begun:
-            self._lemmas(line)
+            self._lemmas(line, "before")
         self.begun.add(line)
         if not marks:
             return
@@ -310,15 +331,16 @@ class Execution:
                     self._oblige("claim", claim.name, part)
         if line in self.frame.cuts:
             self._forget(line)
+            self._lemmas(line, "behind")
         if line in self.frame.given:
             self.placed.add(("given", line))
             self.reach = z3.And(self.reach, self.frame.given[line](self.view(self.state)))
 
-    def _lemmas(self, line: int) -> None:
+    def _lemmas(self, line: int, place: Place) -> None:
         """Prove each, then know it."""
-        proved: dict[str, z3.BoolRef] = {}
+        proved = dict(self.joined) if place == "before" else {}
         for lemma in self.frame.lemmas:
-            if lemma.line != line:
+            if lemma.line != line or lemma.place != place:
                 continue
             self.placed.add((lemma.name, line))
             view = self.view(self.state)
@@ -336,12 +358,17 @@ class Execution:
             proved[lemma.name] = goal
 
     def _forget(self, line: int) -> None:
-        """Prove the cut, and go on from a state of which only the cut is known."""
+        """Prove the cut, and go on from a state in which only the cut is known of what is new."""
         self.placed.add(("cut", line))
         for number, part in enumerate(_conjuncts(self.frame.cuts[line](self.view(self.state)))):
             self._oblige("cut", f"{line}.{number}", part)
-        self._havoc(frozenset(self.state.scalars) | frozenset(self.state.arrays))
-        self.reach = self.frame.cuts[line](self.view(self.state))
+        if line in self.frame.forgets:
+            view, known = self.view(self.state), self.reach
+            self._havoc(frozenset(view.key(name) for name in self.frame.forgets[line]))
+        else:
+            known = z3.BoolVal(True)
+            self._havoc(frozenset(self.state.scalars) | frozenset(self.state.arrays))
+        self.reach = z3.And(known, self.frame.cuts[line](self.view(self.state)))
 
     def claim_goals(
         self, node: int, obligation: Obligation, view: View

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import z3
 
@@ -12,6 +12,7 @@ from .state import View
 from .terms import Term
 
 Formula: TypeAlias = Callable[[View], z3.BoolRef]
+Place: TypeAlias = Literal["each way", "before", "behind"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,9 @@ class Lemma:
     ``by`` names the lemmas of that line, proved before it, from which it follows without
     anything else; None: from all that is known there.  A formula about a few shifts and
     sums alone is decided at once where it is hopeless among everything else.  ``opaque``:
-    terms that may have any value in it.
+    terms that may have any value in it.  ``place``: ``each way``: proved of each way by itself
+    where ways join at the statement, so that what is assigned on one of them is no ``If``
+    yet; ``behind``: behind the statement's cut, so of its constants.
     """
 
     name: str
@@ -38,6 +41,7 @@ class Lemma:
     formula: Formula
     by: tuple[str, ...] | None = None
     opaque: Callable[[View], Sequence[z3.BitVecRef]] | None = None
+    place: Place = "before"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +49,9 @@ class Frame:
     """What a proof adds to a routine.
 
     ``invariants``: of the loop whose head cites this line.  ``cuts``: proved at a statement,
-    where everything else is forgotten: what follows rests on the cut alone.  ``claims``: what
+    where everything else is forgotten: what follows rests on the cut alone.  ``forgets``: at
+    a cut, only these variables are forgotten, and what was known of the others still is
+    (so that they are the same on all ways behind it).  ``claims``: what
     is to be proved at statements.  ``lemmas``: steps there, in their order.  ``given``: what
     defines the constants that the proof watches, at a line.  ``hints``: assumed for the
     obligations of one line only (they may only choose which element an arbitrary watched
@@ -58,6 +64,7 @@ class Frame:
 
     invariants: Mapping[int, Formula] = field(default_factory=dict)
     cuts: Mapping[int, Formula] = field(default_factory=dict)
+    forgets: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     lemmas: tuple[Lemma, ...] = ()
     given: Mapping[int, Formula] = field(default_factory=dict)

@@ -184,6 +184,30 @@ def _number(model: z3.ModelRef, value: z3.BitVecRef) -> int:
 def smt2(assumptions: Sequence[z3.BoolRef], goal: z3.BoolRef, comment: str) -> str:
     """The question as SMT-LIB 2: ``unsat`` means that it holds."""
     solver = z3.Solver()
-    solver.add(*assumptions, z3.Not(goal))
+    solver.add(*(standard(each) for each in (*assumptions, z3.Not(goal))))
     head = "".join(f"; {line}\n" for line in comment.splitlines())
     return f"{head}(set-logic QF_AUFBV)\n{solver.to_smt2()}"
+
+
+def standard(formula: z3.BoolRef) -> z3.BoolRef:
+    """The same without z3's own predicates of products, which are not SMT-LIB's."""
+    found = []
+    todo: list[z3.ExprRef] = [formula]
+    seen: set[int] = set()
+    while todo:
+        term = todo.pop()
+        if term.get_id() in seen:
+            continue
+        seen.add(term.get_id())
+        todo.extend(term.children())
+        if z3.is_app(term) and term.decl().kind() in _NO_OVERFLOW:
+            a, b = (z3.SignExt(each.size(), each) for each in term.children())
+            most = z3.BitVecVal((1 << (a.size() // 2 - 1)) - 1, a.size())
+            above = term.decl().kind() == z3.Z3_OP_BSMUL_NO_OVFL
+            found.append((term, a * b <= most if above else ~most <= a * b))
+    result = z3.substitute(formula, *found)
+    assert isinstance(result, z3.BoolRef)
+    return result
+
+
+_NO_OVERFLOW = (z3.Z3_OP_BSMUL_NO_OVFL, z3.Z3_OP_BSMUL_NO_UDFL)

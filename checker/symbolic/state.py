@@ -29,21 +29,39 @@ class State:
 
 
 def merge(parts: list[tuple[z3.BoolRef, State]]) -> tuple[z3.BoolRef, State]:
-    """The state where several edges meet, each taken under its condition (one at most holds)."""
-    reach, result = parts[0][0], parts[0][1].copy()
-    for condition, state in parts[1:]:
+    """The state where several edges meet, each taken under its condition (one at most holds).
+
+    What all ways have come through is said once; only the rest tells them apart.
+    """
+    if len(parts) == 1:
+        return parts[0][0], parts[0][1].copy()
+    paths = [conjuncts(condition) for condition, _ in parts]
+    common = 0
+    while all(common < len(path) for path in paths) and all(
+        path[common].eq(paths[0][common]) for path in paths
+    ):
+        common += 1
+    ways = [z3.And(*path[common:]) for path in paths]
+    result = parts[0][1].copy()
+    for way, (_, state) in zip(ways[1:], parts[1:], strict=True):
         for key, term in state.scalars.items():
             known = result.scalars.get(key)
             # What only one side has is not read behind the join.
-            result.scalars[key] = term if known is None else select(condition, term, known)
+            result.scalars[key] = term if known is None else select(way, term, known)
         for key, array in state.arrays.items():
             old = result.arrays.get(key)
             if old is None or old is array:
                 result.arrays[key] = array
             else:
-                result.arrays[key] = z3.If(condition, array, old)
-        reach = z3.Or(reach, condition)
-    return reach, result
+                result.arrays[key] = z3.If(way, array, old)
+    return z3.And(*paths[0][:common], z3.Or(*ways)), result
+
+
+def conjuncts(formula: z3.BoolRef) -> list[z3.BoolRef]:
+    """Its parts, in their order."""
+    if not z3.is_and(formula):
+        return [] if z3.is_true(formula) else [formula]
+    return [part for each in formula.children() for part in conjuncts(each)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +112,8 @@ class View:
         """Does the routine read this parameter?"""
         return name in self._parameters
 
-    def _key(self, name: str) -> Key:
+    def key(self, name: str) -> Key:
+        """The variable of that name."""
         found = [("local", number) for number in self._names.locals.get(name, ())]
         if name in self._names.shared:
             found.append(("shared", self._names.shared[name]))
@@ -110,7 +129,7 @@ class View:
     def term(self, name: str) -> Term:
         if name in self._parameters:
             return self._parameters[name]
-        key = self._key(name)
+        key = self.key(name)
         if key not in self._state.scalars:
             raise KeyError(f"{name} has no value here")
         return self._state.scalars[key]
@@ -122,7 +141,7 @@ class View:
         return self.term(name).truth()
 
     def array(self, name: str) -> z3.ArrayRef:
-        return self._state.arrays[self._key(name)]
+        return self._state.arrays[self.key(name)]
 
     def element(self, name: str, index: z3.BitVecRef) -> z3.BitVecRef:
         """An element of an array, as it is stored."""

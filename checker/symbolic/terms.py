@@ -177,9 +177,7 @@ def binary(op: str, one: Term, two: Term, ctype: ir.CType, doubt: Doubt | None =
         case "+" | "-":
             return _sum(op, one, two, ctype, doubt)
         case "*":
-            width = one.needed + two.needed
-            product = one.at(width) * two.at(width)
-            return _wrapped(Term(product, _signed(width)), ctype, doubt)
+            return _product(one, two, ctype, doubt)
         case "&" | "|" | "^":
             width = max(one.needed, two.needed, ctype.bits)
             a, b = one.at(width), two.at(width)
@@ -229,6 +227,18 @@ def _sum(op: str, one: Term, two: Term, ctype: ir.CType, doubt: Doubt | None) ->
         doubt("overflow" if limits.signed else "wrap",
               compare("==", convert(exact, limits), exact))
     return result
+
+
+def _product(one: Term, two: Term, ctype: ir.CType, doubt: Doubt | None) -> Term:
+    limits = _range(ctype)
+    if not (limits.signed and _contains(limits, one.ctype) and _contains(limits, two.ctype)):
+        width = one.needed + two.needed
+        return _wrapped(Term(one.at(width) * two.at(width), _signed(width)), ctype, doubt)
+    # z3's own predicates: a product of twice the width is a formula of many bits.
+    if doubt is not None:
+        a, b = one.at(limits.bits), two.at(limits.bits)
+        doubt("overflow", z3.And(z3.BVMulNoOverflow(a, b, True), z3.BVMulNoUnderflow(a, b)))
+    return Term(one.at(ctype.bits) * two.at(ctype.bits), ctype)
 
 
 def _shift_left(one: Term, two: Term, ctype: ir.CType, doubt: Doubt | None) -> Term:

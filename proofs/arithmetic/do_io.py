@@ -20,7 +20,8 @@ from .common import (
     small,
     within_files,
 )
-from .steps import Loop
+from .loop_steps import Round, forgotten
+from .steps import Loop, behind, each_way, placed
 
 ZERO, ONE = exact(0), exact(1)
 
@@ -56,10 +57,17 @@ def facts(view: View) -> list[z3.BoolRef]:
         view["genfs_do_io.startoffset"] == view["off"],
         view.true("genfs_do_io.write") == (view["rw"] == ONE),
         view["genfs_do_io.mbp"] == ZERO, view["watch.asked"] == ONE,
-        z3.Select(view.array("bufs.koff"), z3.BitVecVal(0, 32)) == 0,
         between(0, view["genfs_do_io.eof"], exact(FILE_MAX + REQUEST_MAX)),
-        small(total(view)), ONE <= total(view), total(view) <= view["length"],
+        master(view),
     ]  # fmt: skip
+
+
+def master(view: View) -> z3.BoolRef:
+    """The master buffer is as it was set up (1310-1315)."""
+    return z3.And(
+        z3.Select(view.array("bufs.koff"), z3.BitVecVal(0, 32)) == 0,
+        small(total(view)), ONE <= total(view), total(view) <= view["length"],
+    )  # fmt: skip
 
 
 def so_far(view: View) -> z3.BitVecRef:
@@ -101,12 +109,13 @@ def progress(view: View) -> list[z3.BoolRef]:
 
 def bytes_done(view: View) -> list[z3.BoolRef]:
     """The sums agree; and what became of the watched byte."""
-    done, moved = so_far(view), view["watch.transferred"]
+    return [ROUND.summed(view), ROUND.coverage(view)]
+
+
+def covered(view: View, done: z3.BitVecRef) -> z3.BoolRef:
+    """What became of the watched byte when so many bytes are done."""
     untouched = z3.And(view["watch.reads"] == ZERO, view["watch.zeroes"] == ZERO)
-    return [
-        view["genfs_do_io.skipbytes"] == done - moved, small(moved), moved <= done,
-        z3.If(view["watch.position"] < done, once(view), untouched),
-    ]  # fmt: skip
+    return z3.If(view["watch.position"] < done, once(view), untouched)
 
 
 def once(view: View) -> z3.BoolRef:
@@ -143,6 +152,7 @@ def piece(view: View) -> list[z3.BoolRef]:
 
 
 STEPS = Loop("genfs_do_io", so_far)
+ROUND = Round(STEPS, total, covered)
 
 
 def finished(view: View) -> z3.BoolRef:
@@ -153,10 +163,38 @@ def finished(view: View) -> z3.BoolRef:
     )
 
 
+def _whole(view: View) -> z3.BoolRef:
+    """1378: pieces and skipped bytes are the master's, with or without an error."""
+    moved = view["watch.transferred"]
+    return z3.And(
+        view["genfs_do_io.skipbytes"] == total(view) - moved, small(moved), moved <= total(view)
+    )
+
+
+def _transfer(view: View) -> z3.BoolRef:
+    """1373: a buffer is about to be given to the device."""
+    return z3.And(
+        *piece(view), *bytes_done(view), STEPS.mapped(view), STEPS.watched(view),
+        *ROUND.in_round(view), STEPS.on_sector(view), STEPS.on_disk(view), STEPS.sector(view),
+    )  # fmt: skip
+
+
+BYTES = (
+    *STEPS.at_piece(1346),
+    *ROUND.at_piece(1346),
+    *placed(1367, [each_way("filled", STEPS.filled)]),
+    *behind(STEPS.at_transfer(1373)),
+    *ROUND.at_transfer(1373),
+    *ROUND.at_end(1351, 1334),
+    *placed(1334, [each_way("master", master)]),
+    *placed(1378, [each_way("whole", _whole)]),
+)
+
+
 FRAME = Frame(
     invariants={1333: lambda v: z3.And(*loop(v))},
     cuts={1346: lambda v: z3.And(*piece(v))},
-    lemmas=STEPS.at_end(1346),
+    lemmas=(*STEPS.at_end(1346), *ROUND.at_window(1346)),
     claims=(Claim("length", 1305, length),),
     tracked=WATCH | BUFFERS,
     reads={name: within_files for name in SIZES_READ},
@@ -164,9 +202,11 @@ FRAME = Frame(
 BYTES_FRAME = Frame(
     invariants={1333: lambda v: z3.And(*loop(v), *bytes_done(v))},
     cuts={1346: lambda v: z3.And(*piece(v), *bytes_done(v), STEPS.mapped(v),
-                              STEPS.watched(v))},
+                              STEPS.watched(v)),
+          1373: _transfer},
+    forgets={1373: forgotten(STEPS)},
     claims=(Claim("finished", 1378, finished),),
-    lemmas=(*STEPS.at_end(1346), *STEPS.at_piece(1346), *STEPS.at_transfer(1373)),
+    lemmas=(*STEPS.at_end(1346), *ROUND.at_window(1346), *BYTES),
     tracked=WATCH | BUFFERS,
     reads={name: within_files for name in SIZES_READ},
 )

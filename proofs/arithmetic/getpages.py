@@ -31,6 +31,7 @@ from .common import (
     small,
     within_files,
 )
+from .loop_steps import Round, forgotten
 from .page_steps import (
     READ,
     at_count,
@@ -47,6 +48,7 @@ from .page_steps import (
     run_of_pages,
     so_far,
 )
+from .steps import behind, each_way, placed
 from .window_steps import WINDOW_MAX, at_end, at_slots
 
 ZERO, ONE = exact(0), exact(1)
@@ -181,6 +183,17 @@ def array(view: View) -> list[z3.BoolRef]:
     ]  # fmt: skip
 
 
+def as_size_t(view: View) -> z3.BoolRef:
+    """277-279: C computes and compares in ``size_t``, the model in ``off_t`` and ``int``."""
+    size = view["_getpages.pgs_size"]
+    start, end = view["_getpages.startoffset"], view["_getpages.endoffset"]
+    count, on_stack = (end - start) >> view["PAGE_SHIFT"], view["UBC_MAX_PAGES"] * exact(8)
+    return z3.And(
+        z3.Extract(31, 0, exact(8) * count) == z3.Extract(31, 0, size),
+        z3.UGT(size, on_stack) == (size > on_stack),
+    )
+
+
 def at_279(view: View) -> z3.BoolRef:
     """Where the array's size is known."""
     return z3.And(*limits(view), *counted(view), *window(view), *array(view))
@@ -306,14 +319,6 @@ def inside_new(view: View) -> z3.BoolRef:
     return z3.Implies(z3.And(left > ZERO, mid_page, same), new(view))
 
 
-def accounted(view: View) -> z3.BoolRef:
-    """What was skipped and what was given to the device is what is done."""
-    moved = view["watch.transferred"]
-    return z3.And(
-        view["_read_loop.skipbytes"] == so_far(view) - moved, small(moved), moved <= so_far(view)
-    )
-
-
 def master(view: View) -> list[z3.BoolRef]:
     """The master buffer (413) is as it was set up."""
     koff = z3.Select(view.array("bufs.koff"), z3.BitVecVal(0, 32))
@@ -324,14 +329,17 @@ def master(view: View) -> list[z3.BoolRef]:
     ]  # fmt: skip
 
 
-def coverage(view: View) -> z3.BoolRef:
-    """The read loop's part of the window, and the tail's."""
+def covered(view: View, done: z3.BitVecRef) -> z3.BoolRef:
+    """The read loop's part of the window, of which so many bytes are done, and the tail's."""
     position = view["watch.position"]
-    done = so_far(view)
     return z3.If(
         position < done, filled(view),
         z3.If(position < view["_io.bytes_"], untouched(view), zeroed(view)),
     )  # fmt: skip
+
+
+ROUND = Round(READ, lambda view: view["_io.bytes_"], covered)
+coverage, accounted = ROUND.coverage, ROUND.summed
 
 
 def read_loop(view: View) -> list[z3.BoolRef]:
@@ -374,6 +382,43 @@ def at_519(view: View) -> list[z3.BoolRef]:
         READ.run(view), READ.ends(view),
         z3.Implies(size < left, aligned(offset + size, ONE << view["DEV_BSHIFT"])),
     ]  # fmt: skip
+
+
+def at_562(view: View) -> list[z3.BoolRef]:
+    """A buffer is about to be given to the device."""
+    return [
+        *at_519(view), inside_new(view), coverage(view), *reached(view), accounted(view),
+        *ROUND.in_round(view), READ.on_sector(view), READ.on_disk(view), READ.sector(view),
+    ]  # fmt: skip
+
+
+def _whole(view: View) -> z3.BoolRef:
+    """451: pieces and skipped bytes are the master's, with or without an error."""
+    moved, below = view["watch.transferred"], view["_io.bytes_"]
+    return z3.And(
+        view["_read_loop.skipbytes"] == below - moved, small(moved), moved <= below
+    )
+
+
+def _all(view: View) -> z3.BoolRef:
+    """451: without an error the watched byte is dealt with."""
+    return z3.Or(view["_read_loop.error"] != ZERO, filled(view))
+
+
+# Of every byte: from the piece to where the loop ends.
+BYTES = (
+    *READ.at_piece(519), *at_piece(519), *ROUND.at_piece(519),
+    *at_hole(529),
+    *placed(547, [each_way("filled", READ.filled)]),
+    *behind(READ.at_transfer(562)), *ROUND.at_transfer(562),
+    *ROUND.at_end(527, 454),
+    *placed(454, [each_way("master", lambda view: z3.And(*master(view)))]),
+    *placed(451, [
+        each_way("whole", _whole), each_way("all", _all),
+        each_way("valid", lambda view: never_valid(view)),
+        each_way("master", lambda view: z3.And(*master(view))),
+    ]),
+)  # fmt: skip
 
 
 def at_565(view: View) -> z3.BoolRef:
@@ -425,9 +470,11 @@ def _frame(bytes_too: bool) -> Frame:
             266: at_266, 271: at_271, 275: at_275, 279: at_279, 402: at_402, 434: at_434,
             486: both(at_486, inside_new, coverage, page_new, accounted),
             519: both(at_519, inside_new, coverage, reached, accounted),
+            **({562: lambda v: z3.And(*at_562(v))} if bytes_too else {}),
         },
+        forgets={562: forgotten(READ)},
         claims=(
-            Claim("window", 275, legal_window),
+            Claim("window", 275, legal_window), Claim("size-t", 279, as_size_t),
             *(
                 (
                     Claim("hole-pages", 529, hole_pages),
@@ -441,8 +488,7 @@ def _frame(bytes_too: bool) -> Frame:
         lemmas=(
             *at_end(274, 275), *at_slots(279), *READ.at_run(501), *READ.at_size(503),
             *at_count(509), *at_skip(475), *at_window(519), *READ.at_end(519),
-            *((*READ.at_piece(519), *at_piece(519), *READ.at_transfer(562), *at_hole(529))
-              if bytes_too else ()),
+            *(BYTES if bytes_too else ()),
         ),
         given={402: lambda v: z3.And(*watched(v))},
         # KASSERT(464) is about any page: take the watched byte to be the one at ``offset``.

@@ -7,7 +7,7 @@ import z3
 from ...checker.symbolic.frame import Lemma
 from ...checker.symbolic.state import View, exact
 from .common import aligned, between, fake, page, page_of, small
-from .steps import Loop, derived, placed, stated
+from .steps import Loop, derived, each_way, placed, stated
 
 ZERO, ONE = exact(0), exact(1)
 
@@ -352,7 +352,7 @@ def at_piece(line: int) -> tuple[Lemma, ...]:
     return placed(line, [
         stated("page-bits", _bits), stated("start", _start), stated("slot", _slot),
         stated("small", _small), stated("fits", _fits), stated("position", _position),
-        stated("pages", _pages), stated("span-pages", _span_pages), stated("span", _span),
+        stated("pages", _pages), stated("span-pages", _span_pages), each_way("span", _span),
         stated("run-new", _run_new),
         stated("page-new", page_new),
         derived("same-rest", _same_rest, "page-bits", "start"),

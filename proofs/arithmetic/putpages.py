@@ -7,6 +7,7 @@ import z3
 from ...checker.symbolic.conditions import Claim, Frame
 from ...checker.symbolic.state import View, exact
 from .common import FILE_MAX, LLONG_MAX, SIZES_READ, aligned, between, not_negative, page, sizes
+from .steps import derived, placed, stated
 
 ZERO, ONE = exact(0), exact(1)
 
@@ -56,9 +57,82 @@ def end_of_range(view: View) -> z3.BoolRef:
     return z3.Or(end == view["endoff"], end == view["LLONG_MAX"] & ~(page(view) - ONE))
 
 
+def _bits(view: View) -> z3.BoolRef:
+    return between(9, view["PAGE_SHIFT"], 16)
+
+
+def _count(view: View) -> z3.BoolRef:
+    """848: the pages of a range are not many (even of one that overflowed)."""
+    length = view["genfs_do_putpages.endoff"] - view["startoff"]
+    return between(-(1 << 54), length >> view["PAGE_SHIFT"], 1 << 54)
+
+
+def _penalty(view: View) -> z3.BoolRef:
+    return between(1, view["TREE_PENALTY"], 64)
+
+
 SCAN_FRAME = Frame(
     invariants={800: end_of_range},
+    lemmas=placed(848, [
+        stated("bits", _bits), stated("penalty", _penalty), derived("count", _count, "bits"),
+    ]),
     reads={name: not_negative for name in SIZES_READ},
+)
+
+def range_given(view: View) -> z3.BoolRef:
+    """What 788-789 and 845-846 leave of a range: whole pages from inside files on."""
+    start, end = view["startoff"], view["endoff"]
+    mask = page(view) - ONE
+    return z3.And(
+        sizes(view), view["LLONG_MAX"] == exact(LLONG_MAX), between(0, start, FILE_MAX),
+        aligned(start, page(view)), aligned(end, page(view)), start < end,
+        end <= exact(LLONG_MAX) & ~mask,
+        (view["MAXPHYS_PAGES"] << view["PAGE_SHIFT"]) <= exact(1 << 30),
+    )  # fmt: skip
+
+
+def at_page(view: View) -> list[z3.BoolRef]:
+    """891: by offset; where there is a page it is inside the file."""
+    off = view["_scan.off"]
+    by_offset = z3.And(
+        ZERO <= off, aligned(off, page(view)),
+        z3.Or(view["_scan.pg"] == exact(NO_PAGE), off <= exact(FILE_MAX), off >= view["endoff"]),
+    )
+    return [z3.Or(view.true("by_list"), by_offset)]
+
+
+def _further(view: View) -> z3.BoolRef:
+    """1148: the page and those behind it are no more than the array has."""
+    further = view["_scan.npages"] - view["_scan.nback"]
+    return z3.And(ONE <= further, further <= view["MAXPHYS_PAGES"])
+
+
+def _array(view: View) -> z3.BoolRef:
+    return z3.And(
+        between(9, view["PAGE_SHIFT"], 16), between(1, view["MAXPHYS_PAGES"], 1 << 20),
+        (view["MAXPHYS_PAGES"] << view["PAGE_SHIFT"]) <= exact(1 << 30),
+    )  # fmt: skip
+
+
+def _bytes(view: View) -> z3.BoolRef:
+    further = view["_scan.npages"] - view["_scan.nback"]
+    return between(1, further << view["PAGE_SHIFT"], 1 << 30)
+
+
+def _here(view: View) -> z3.BoolRef:
+    """1148: there is a page at ``off``."""
+    return between(0, view["_scan.off"], FILE_MAX)
+
+
+NO_PAGE = 3  # of the pool of the model's NPAGES
+PAGES_FRAME = Frame(
+    invariants={891: lambda v: z3.And(*at_page(v))},
+    lemmas=placed(1148, [
+        stated("further", _further), stated("array", _array), stated("here", _here),
+        derived("bytes", _bytes, "further", "array"),
+    ]),
+    lengths={"_scan.pgs": lambda v: v["MAXPHYS_PAGES"]},
+    smashed=frozenset({"_scan.pgs"}),
 )
 
 

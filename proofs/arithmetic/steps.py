@@ -237,12 +237,18 @@ class Loop:
     def device_sector(self, view: View) -> z3.BitVecRef:
         return self.buffer(view, "b_blkno")
 
-    def sector(self, view: View) -> z3.BoolRef:
+    def filled(self, view: View) -> z3.BoolRef:
         """The buffer is this piece's."""
-        offset, lbn = self.local(view, "offset"), self.local(view, "lbn")
         return z3.And(
             self.buffer(view, "koff") == self.done(view),
             self.buffer(view, "b_bcount") == self.local(view, "iobytes"),
+        )
+
+    def sector(self, view: View) -> z3.BoolRef:
+        """It goes to this piece's place."""
+        offset, lbn = self.local(view, "offset"), self.local(view, "lbn")
+        return z3.And(
+            self.filled(view),
             self.buffer(view, "b_blkno")
             == self.local(view, "blkno") + (
                 (offset - (lbn << view["FS_BSHIFT"])) >> view["DEV_BSHIFT"]),
@@ -370,6 +376,16 @@ def placed(line: int, parts: Sequence[Lemma]) -> tuple[Lemma, ...]:
 def stated(name: str, formula: Formula) -> Lemma:
     """A lemma that the path gives."""
     return Lemma(name, 0, formula)
+
+
+def each_way(name: str, formula: Formula) -> Lemma:
+    """A lemma that each of the ways that join there gives."""
+    return Lemma(name, 0, formula, place="each way")
+
+
+def behind(lemmas: Sequence[Lemma]) -> tuple[Lemma, ...]:
+    """The same, behind the cut of their line."""
+    return tuple(replace(each, place="behind") for each in lemmas)
 
 
 def derived(name: str, formula: Formula, *by: str, opaque: Sequence[Number] = ()) -> Lemma:

@@ -22,7 +22,8 @@ def proving(name: str, effort: int = EFFORT) -> Proving:
 def mutated(name: str, file: str, old: str, new: str, effort: int = EFFORT) -> Proving:
     """Its unit, of a model in which one formula is another one."""
     given = dict(texts())
-    (key,) = [key for key, (path, _) in given.items() if path == f"model/genfs/{file}.py"]
+    places = (f"model/genfs/{file}.py", f"proofs/{file}.py")
+    (key,) = [key for key, (path, _) in given.items() if path in places]
     path, text = given[key]
     assert text.count(old) == 1, f"{old!r} stands {text.count(old)} times in {path}"
     given[key] = (path, text.replace(old, new))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+import z3
 
 from genfscheck.proofs.library import arithmetic, fixes
 from genfscheck.proofs.source import load_with_contracts, source, texts
-from genfscheck.proofs.theorem import Outcome, prove
+from genfscheck.proofs.theorem import Outcome, Proving, prove
 
 from .helpers import proving, theorem
 
@@ -31,10 +32,41 @@ def test_past_the_end_of_the_file() -> None:
     assert values["length"] == 1 and values["off"] == values["vnodes.v_writesize"] == 0
 
 
+def test_a_chunk_of_direct_io_before_the_file() -> None:
+    """1615 adds unsigned: with a negative offset the sum may be small."""
+    found = outcome("directio-entry-offset")
+    assert found.verdict == "fails"
+    (failure,) = found.failures
+    values = dict(failure.values)
+    assert (values["uio.uio_offset"], values["uio.iov_len"]) == (-512, 512)
+
+
+@pytest.mark.parametrize(
+    "name", ["putpages-range", "putpages-range-hardened", "putpages-scan", "putpages-scan-hardened"]
+)
+def test_the_range_and_the_scan(name: str) -> None:
+    found = outcome(name)
+    assert (found.verdict, found.open) == ("proved", ())
+
+
+@pytest.mark.parametrize(
+    "name", sorted({each.unit.name for each in arithmetic() if each.variant == "1.18"})
+)
+def test_what_is_assumed_can_be(name: str) -> None:
+    """Otherwise everything would follow."""
+    unit = next(each.unit for each in arithmetic() if each.unit.name == name)
+    of = Proving(unit, source())
+    solver = z3.Solver()
+    solver.add(*of.assumed)
+    assert solver.check() == z3.sat
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
-    "name", ["putpages-range", "getpages-window", "getpages-array",
-             "getpages-no-overflow", "getpages-tail", "getpages-pieces"],
+    "name", ["getpages-window", "getpages-array", "getpages-size-t", "getpages-no-overflow",
+             "getpages-tail", "getpages-pieces", "getpages-bytes", "do-io-length",
+             "do-io-pieces", "do-io-bytes", "directio-chunks", "directio-no-overflow",
+             "directio-mapping", "directio-allocated"],
 )  # fmt: skip
 def test_proved(name: str) -> None:
     found = outcome(name)

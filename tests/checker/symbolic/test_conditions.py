@@ -8,9 +8,11 @@ import z3
 from genfscheck.checker.lang import ir
 from genfscheck.checker.lang.compile import compile_routine
 from genfscheck.checker.lang.source import load, with_primitives
+from genfscheck.checker.symbolic.cases import _terms
 from genfscheck.checker.symbolic.conditions import Claim, Conditions, Frame, Lemma, conditions
 from genfscheck.checker.symbolic.replay import confirm
 from genfscheck.checker.symbolic.solve import decide, smallest, smt2
+from genfscheck.checker.symbolic.state import conjuncts
 
 TOY = """
 from .checker.lang.prelude import (
@@ -43,6 +45,14 @@ def total(n: int32) -> int32:
         s = i  # 25
     kassert(s == n)  # 26
     return s  # 27
+
+@routine(seed=(1, 99))
+def joined(n: int32, up: int32) -> int32:
+    s: int32 = n & 7  # 40
+    if up:  # 41
+        s += 1  # 42
+    t: int32 = s  # 43
+    return t  # 44
 
 @routine(seed=(1, 99))
 def twice() -> int32:
@@ -152,3 +162,36 @@ def test_opaque_terms_may_have_any_value() -> None:
 def test_a_lemma_at_no_statement_is_refused() -> None:
     with pytest.raises(ValueError, match="no statement begins"):
         made("up", Frame(lemmas=(Lemma("nowhere", 98, lambda v: z3.BoolVal(True)),)))
+
+
+def test_a_lemma_of_each_way_is_proved_where_they_join() -> None:
+    """``s`` is at most 8; that it is at most 7 is true of one way only."""
+    for most, answers in ((8, ["valid", "valid"]), (7, ["valid", "false"])):
+        bound = Lemma("bound", 43, lambda v, m=most: v["joined.s"] <= m, place="each way")
+        claim = Claim("same", 44, bound.formula)
+        _, found = made("joined", Frame(lemmas=(bound,), claims=(claim,)))
+        lemmas = [each for each in found.obligations if each.kind == "lemma"]
+        said = [decide([*found.facts, each.reach], each.goal).answer for each in lemmas]
+        assert sorted(said, reverse=True) == answers
+        # (known behind the join)
+        (same,) = [each for each in found.obligations if each.kind == "claim"]
+        assert decide([*found.facts, same.reach], same.goal).answer == "valid"
+        assert not any(term.decl().kind() == z3.Z3_OP_ITE
+                       for each in lemmas for term in _terms([each.goal]))
+
+
+def test_what_is_known_in_front_of_a_branch_is_said_once() -> None:
+    _, found = made("joined", Frame(claims=(Claim("any", 44, lambda v: v["joined.t"] >= 0),)))
+    (claim,) = [each for each in found.obligations if each.kind == "claim"]
+    either = [each for each in conjuncts(claim.reach) if z3.is_or(each)]
+    assert all(len(conjuncts(way)) <= 1 for each in either for way in each.children())
+
+
+def test_a_cut_may_forget_some_variables_alone() -> None:
+    for forgets, answer in (({}, "false"), ({44: ("joined.s",)}, "valid")):
+        _, found = made("joined", Frame(
+            cuts={44: lambda v: v["joined.s"] == v["joined.s"]}, forgets=forgets,
+            lemmas=(Lemma("kept", 44, lambda v: v["joined.t"] <= 8, place="behind"),),
+        ))  # fmt: skip
+        (lemma,) = [each for each in found.obligations if each.kind == "lemma"]
+        assert decide([*found.facts, lemma.reach], lemma.goal).answer == answer

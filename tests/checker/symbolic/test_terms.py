@@ -9,6 +9,7 @@ import z3
 
 from genfscheck.checker.explore import semantics
 from genfscheck.checker.lang import ir
+from genfscheck.checker.symbolic.solve import standard
 from genfscheck.checker.symbolic.terms import Term, binary, compare, constant, unary
 
 TYPES = [
@@ -72,3 +73,14 @@ def test_mixed_signs_compare_as_numbers() -> None:
     huge, less = constant((1 << 64) - 1, size), constant(-1, ir.INT32)
     assert z3.is_true(z3.simplify(compare(">", huge, less)))
     assert z3.is_false(z3.simplify(compare("==", huge, less)))
+
+
+def test_products_without_overflow_in_standard_terms() -> None:
+    """z3's predicates are not SMT-LIB's: what is exported says the same."""
+    a, b = z3.BitVecs("a b", 8)
+    for predicate in (z3.BVMulNoOverflow(a, b, True), z3.BVMulNoUnderflow(a, b)):
+        exported = standard(predicate)
+        assert "bvsmul_no" not in exported.sexpr()
+        solver = z3.Solver()
+        solver.add(predicate != exported)
+        assert solver.check() == z3.unsat
