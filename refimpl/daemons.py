@@ -165,9 +165,7 @@ class Syncer(Daemon):
                 if vp.v_lock.tryenter(WRITER, "syncer"):
                     flush_vnode(vp, wait=False, at="syncer")
                     vp.v_lock.exit("syncer")
-                kernel.vnodes_lock.enter("syncer")
-                vp.v_usecount -= 1
-                kernel.vnodes_lock.exit("syncer")
+                kernel.unreferenced(vp)
             kernel.worklist.later(vp, now)
         if kernel.wapbl is not None:
             kernel.wapbl.flush(False, "syncer")

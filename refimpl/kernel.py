@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from .buf import Buf, Bufs
@@ -58,6 +59,7 @@ class Kernel:
         self.syncer = Syncer(self)
         self.pagedaemon = PageDaemon(self)
         self.vnodes: dict[int, Vnode] = {}
+        self.unreferenced: Callable[[Vnode], None]  # gives the syncer's reference back
         self.vnodes_lock = Mutex(self.machine, "vnodes")
         try:
             self.fs.load(name)

@@ -74,6 +74,8 @@ class FileSystem:
         self._fd: int | None = fd
         self._open: set[File] = set()
         self._gone: set[int] = set()  # removed while open
+        self._finishing: set[int] = set()  # of these, those that somebody makes go
+        kernel.unreferenced = self._unreferenced
 
     def __enter__(self) -> Self:
         return self
@@ -266,21 +268,49 @@ class FileSystem:
         kernel.vnodes_lock.enter("vrele")
         vp.v_usecount -= 1
         last = vp.v_usecount == 0
-        gone = last and vp.inode.ino in self._gone
+        going = self._going(vp)
         if last:
             flush.inactive(vp)
         kernel.vnodes_lock.exit("vrele")
-        if gone:
-            name, error = vp.inode.name, flush.remove(vp)
-            kernel.vnodes_lock.enter("vrele")
-            if not error:
-                self._gone.discard(vp.inode.ino)
-                kernel.vnodes.pop(vp.inode.ino, None)
-            elif self._find(name) is None:  # nobody has used the name meanwhile
-                self._gone.discard(vp.inode.ino)
-                vp.inode.name = name
-            kernel.vnodes_lock.exit("vrele")
+        if going:
+            name, error = vp.inode.name, self._finish(vp)
             self.raise_errno(error, name)
+
+    def _unreferenced(self, vp: Vnode) -> None:
+        """The syncer's reference goes; the file may have been removed meanwhile."""
+        kernel = self.kernel
+        kernel.vnodes_lock.enter("syncer")
+        vp.v_usecount -= 1
+        going = self._going(vp)
+        kernel.vnodes_lock.exit("syncer")
+        if going:
+            self._finish(vp)  # after an error the file is there again
+
+    def _going(self, vp: Vnode) -> bool:
+        """Whether a removed file is the caller's to finish; vnodes are locked."""
+        ino = vp.inode.ino
+        going = vp.v_usecount == 0 and ino in self._gone and ino not in self._finishing
+        if going:
+            self._finishing.add(ino)
+        return going
+
+    def _finish(self, vp: Vnode) -> int:
+        """The last reference to a removed file is gone; an errno."""
+        kernel, ino, name = self.kernel, vp.inode.ino, vp.inode.name
+        error = flush.remove(vp)
+        kernel.vnodes_lock.enter("vrele")
+        if not error:
+            self._gone.discard(ino)
+            kernel.vnodes.pop(ino, None)
+        elif self._find(name) is None:  # nobody has used the name meanwhile
+            self._gone.discard(ino)
+            vp.inode.name = name
+        else:
+            vp.inode.name = ""  # this is written later
+            vp.inode_dirty = True
+        self._finishing.discard(ino)
+        kernel.vnodes_lock.exit("vrele")
+        return error
 
     def raise_errno(self, error: int, name: str) -> None:
         if error:

@@ -172,6 +172,25 @@ def test_files(tmp_path: Path) -> None:
             file.read()
 
 
+@pytest.mark.parametrize("journal", [False, True])
+def test_a_file_that_is_removed_while_the_syncer_has_it(tmp_path: Path, journal: bool) -> None:
+    """It goes when the syncer gives it back; its name is not on the device twice."""
+    image = formatted(tmp_path)
+    with mounted(image, journal=journal, syncer_period=0.0) as fs:
+        with fs.open("a", "w") as file:
+            file.write(b"old")
+        fs.sync()
+        vp = fs.kernel.getvnode(0)  # as the syncer does
+        fs.remove("a")
+        with fs.open("a", "x") as file:
+            file.write(b"new")
+        assert vp.inode.name == "a" and len(fs.kernel.vnodes) == 2
+        fs.kernel.unreferenced(vp)
+        assert vp.inode.name == "" and len(fs.kernel.vnodes) == 1
+    with mounted(image, journal=journal) as fs, fs.open("a") as file:
+        assert file.read() == b"new"
+
+
 def test_a_removed_file_lives_until_it_is_closed(tmp_path: Path) -> None:
     image = formatted(tmp_path)
     with mounted(image) as fs:
