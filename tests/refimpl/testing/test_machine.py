@@ -23,7 +23,7 @@ def test_1_18_is_found_out() -> None:
     class Plain(ReferenceMachine):
         variant = "1.18"
 
-    failure = hunt(Plain, looking(300, 30))
+    failure = hunt(Plain, looking(300, 40))
     assert isinstance(failure, AssertionError | Broken)
 
 
