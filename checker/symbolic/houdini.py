@@ -154,10 +154,18 @@ class Decider:
         reached = self.execution.ends or [each.reach for each in self.execution.obligations]
         return bool(self.solver.check(z3.Or(reached)) == z3.sat)
 
+    def unreached(self) -> list[Obligation]:
+        """Obligations at places that cannot be reached in the view: they say nothing."""
+        self._tell(len(self.execution.facts))
+        verdicts: dict[int, bool] = {}
+        for each in self.execution.obligations:
+            if each.node not in verdicts:
+                verdicts[each.node] = self.solver.check(each.reach) == z3.unsat
+        return [each for each in self.execution.obligations if verdicts[each.node]]
+
     def invariants(self, head: int) -> list[Candidate]:
         """What was kept at a loop."""
         return self.kept[head]
-
 
     def smt2(self, obligation: Obligation) -> str:
         """The question about one obligation, with all facts and invariants."""

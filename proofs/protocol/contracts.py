@@ -232,6 +232,35 @@ def _gather_ensures(then: Seen, now: Seen, args: Args) -> Claims:
     yield "the page is not in the cluster", z3.Implies(args.number("pg") == FOCUS, now.mine)
 
 
+def _gather_hints(then: Seen, now: Seen, args: Args, local: Local) -> Claims:
+    """Where a page found backwards stands while those found are moved to the front."""
+    pgs, back = args.slots("pgs"), local("_cluster.nback")
+    gap = local("_cluster.npages") - back
+    one, two = now.at(pgs), now.again_at(pgs)
+    some, once = now.anywhere(pgs), now.once(pgs)
+
+    def twice(old_from: z3.ArithRef, new_to: z3.ArithRef) -> z3.BoolRef:
+        """It stands in a new place and still in the old one."""
+        return z3.And(gap > 0, z3.Or(*(
+            z3.And(old == new + gap, new >= 0, new < new_to, old >= old_from, new < back)
+            for new, old in ((one, two), (two, one)))))
+
+    for i in local.each("_cluster.i"):
+        yield "moved so far", z3.Implies(some, z3.If(
+            once,
+            z3.And(one >= 0, one < gap + back, z3.Or(one - gap >= i, z3.And(
+                one < i, z3.Or(one + gap < i, gap == 0)))),
+            twice(i, i)))
+        yield "moved up to", z3.And(i >= 0, i <= back)
+    for j in local.each("_cluster.j"):
+        yield "emptied behind them", z3.Implies(some, z3.If(
+            once, z3.And(one >= 0, one < back, z3.Or(one + gap < back + j, gap == 0)),
+            twice(back + j, back)))
+    for k in local.each("_cluster.k"):
+        yield "emptied where they stood", z3.Implies(some, z3.If(
+            once, z3.And(one >= 0, one < back, one < k), twice(gap + k, back)))
+
+
 def _write_requires(now: Seen, args: Args) -> Claims:
     yield "begins with the object lock", z3.Not(now.held)
     yield "the array is not what the thread owns", now.mine == now.inside(
@@ -299,7 +328,7 @@ CONTRACTS: Final[Mapping[str, Contract]] = {
         _get_requires, _get_ensures, ("pgs",)),
     "_cluster": Contract(
         ("pgs", "pg", "off", "npages", "nback"), _gather_requires, _gather_ensures, ("pgs",),
-        assumed=_gather_assumed),
+        _gather_hints, assumed=_gather_assumed),
     "genfs_gop_write": Contract(
         ("pgs", "npages"), _write_requires, still_free, (),
         start_hints("genfs_do_io", "genfs_do_io.startoffset", True, "!genfs_do_io.async_")),

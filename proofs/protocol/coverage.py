@@ -75,7 +75,7 @@ def uncovered(
     for name, source in units:
         own = subject(name) if name.startswith("of_") else name
         found = proved.setdefault(own, set())
-        for where in stores(source, name, ownership.PARAMETERS, fixes):
+        for where in stores(source, name, ownership.parameters(name), fixes):
             owner, at = place(where, {own})
             if owner or not name.startswith("of_"):
                 found.add(at)

@@ -330,7 +330,7 @@ def theorems() -> tuple[Theorem, ...]:
         for name, statement, units, long in ownership.claims():
             found.append(Theorem(
                 f"{name}{suffix}", statement, variant, ownership.SIZES,
-                tuple(Unit(routine, "ownership", ownership.PARAMETERS, contracts)
+                tuple(Unit(routine, "ownership", ownership.parameters(routine), contracts)
                       for routine, contracts in units), switched, long,
             ))  # fmt: skip
     return tuple(found)

@@ -50,6 +50,13 @@ TRANSFERS: Final = ("of_read_loop", "of_io", "of_gop_write", "of_gop_write_rwmap
 UNITS: Final = (*SUBJECTS, *((actor, PARTS) for actor in ACTORS))
 
 
+def parameters(routine: str) -> tuple[tuple[str, int], ...]:
+    """What a unit is compiled with: clusters large enough for all that is done to them."""
+    if routine != "of_cluster":
+        return PARAMETERS
+    return tuple(dict(PARAMETERS, MAXPHYS_PAGES=8).items())
+
+
 def rules(routine: str) -> PageRules:
     """The rules for a routine."""
     return PageRules(

@@ -254,6 +254,9 @@ def listed(execution: Execution, name: str, node: Value, insert: bool) -> None:
         for ghost in GHOSTS[:2]:
             state["S", ghost] = z3.And(as_bool(state["S", ghost]), z3.Not(focus))
     else:
+        execution.oblige("buffer", "one at a time", z3.Not(z3.Or(
+            buffer.mine, as_bool(state["S", "window.mine"]), buffer.seen.mine)),
+            "a buffer is taken while pages of another are not finished")  # fmt: skip
         execution.assume(z3.Implies(focus, buffer.whole))
         for ghost in GHOSTS[:2]:
             state["S", ghost] = z3.Or(as_bool(state["S", ghost]), focus)

@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from genfscheck.proofs.protocol import ownership
-from genfscheck.proofs.protocol.library import Unit, prove_unit
+from genfscheck.proofs.protocol.coverage import uncovered
+from genfscheck.proofs.protocol.library import (
+    ROOT,
+    SUMMARIES,
+    Unit,
+    prove_unit,
+    source_of,
+    strengthened,
+    texts,
+)  # fmt: skip
 
 from .mutants import Mutant
 from .ownership_mutants import MUTANTS
@@ -16,7 +27,7 @@ QUICK = ("of_uvn_findpages", "of_genfs_rel_pages", "of_getpages", "of_cluster", 
 
 
 def unit(routine: str) -> Unit:
-    return Unit(routine, "ownership", ownership.PARAMETERS, UNITS[routine])
+    return Unit(routine, "ownership", ownership.parameters(routine), UNITS[routine])
 
 
 @pytest.mark.parametrize("routine", [
@@ -37,8 +48,35 @@ def test_mutants(mutant: Mutant) -> None:
     assert mutant.kind in {kind for kind, _, _ in part.failures}
 
 
+@pytest.mark.parametrize("routine", ["of_locked", "of_release", "of_cluster", "of_genfs_rel_pages"])
+def test_every_obligation_is_reached(routine: str) -> None:
+    _, decider, _ = strengthened(unit(routine), HARDENED)
+    assert not decider.unreached()
+
+
 @pytest.mark.long
-def test_1_18_changes_flags_without_the_lock() -> None:
-    part = prove_unit(unit("of_read_loop"), ())
-    assert {lines for _, _, found in part.failures for lines in [found.lines]} <= {
-        (529,), (531,), (533,), (534,)}
+@pytest.mark.parametrize(("routine", "stores"), [("of_read_loop", {531, 534}), ("of_io", {609})])
+def test_1_18_changes_flags_without_the_lock(routine: str, stores: set[int]) -> None:
+    part = prove_unit(unit(routine), ())
+    # Where the unit with the store ends: the next statement that others can see.
+    ends = {531: {534, 529, 537}, 534: {529, 537}, 609: {605, 615}}
+    seen = {line for _, _, found in part.failures for line in found.lines}
+    assert part.failures and seen <= set().union(*(ends[each] for each in stores))
+
+
+def test_the_initial_state_has_no_busy_page() -> None:
+    text = (ROOT / "model" / "kernel" / "setup.py").read_text()
+    assert set(re.findall(r"PG\.(\w+)", text)) == {"CLEAN", "RDONLY"}
+    assert not re.search(r"\.(owner|io) =", text)
+
+
+@pytest.mark.long
+def test_nothing_lies_outside_of_the_units() -> None:
+    units = [(name, source_of(texts(), used, SUMMARIES)) for name, used in UNITS.items()]
+    whole = source_of(texts(), (), SUMMARIES)
+    actors = {name for _, text in texts().values()
+              for name in re.findall(r"@actor\ndef (\w+)\(", text)}
+    assert actors == {*ownership.ACTORS, "aiodone", "device", "disk"}
+    missing, count = uncovered(whole, units, sorted(actors), HARDENED)
+    assert count > 500
+    assert all("'_refuse', '_hand_over'" in each for each in missing), missing
