@@ -218,7 +218,10 @@ def _zero_rest(vp: Vnode, size: int, osize: int) -> int:
         return 0
     if kernel.config.compat:
         error = flush_mapped(vp, size, end - size, PGO_FREE)
-        return error or kernel.rawio.write(vp, size, bytes(end - size))
+        error = error or kernel.rawio.write(vp, size, bytes(end - size))
+        if error:  # blocks behind the end may have been given before
+            kernel.fs.set_isize(vp, osize, "truncate")
+        return error
     error = balloc_range(vp, size - 1, 1)
     if error:
         return error

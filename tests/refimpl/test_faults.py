@@ -109,6 +109,23 @@ def test_no_space_leaves_the_file_as_it_was(tmp_path: Path, journal: bool) -> No
             assert other.write(DATA[:6000]) == 6000
 
 
+@pytest.mark.parametrize("skip", range(4))
+def test_a_compat_truncation_without_space_changes_no_size(tmp_path: Path, skip: int) -> None:
+    """Zeroes go out behind the new end, and blocks with them; some are not to be had."""
+    image = formatted(tmp_path, block_size=512)
+    with mounted(image, compat=True) as fs:
+        with fs.open("file", "w+") as file:
+            file.truncate(885)
+            fs.faults.arm("space", skip=skip)
+            with raises(errno.ENOSPC):
+                file.truncate(711)
+            assert file.stat().size == 885
+            file.fsync()
+        fs.crash()
+    with mounted(image, compat=True) as fs:
+        assert fs.stat("file").size == 885
+
+
 @pytest.mark.parametrize("journal", [False, True])
 @pytest.mark.parametrize("again", [False, True])
 def test_a_removal_that_fails_can_be_repeated(
