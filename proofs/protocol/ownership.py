@@ -13,7 +13,8 @@ PARAMETERS: Final = (
     ("NPAGES", 2), ("PAGEDAEMON", 0), ("WAPBL", 0),
 )  # fmt: skip
 SIZES: Final = (
-    "any number of threads and of pages in memory; arrays and blocks of two pages; one file"
+    "any number of threads, of pages in memory, and of slots of arrays and windows; blocks of two "
+    "pages, clusters of eight; one file"
 )
 
 # The routine of subjects.py or the actor, and whose contracts it uses.

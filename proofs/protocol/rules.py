@@ -85,7 +85,7 @@ class PageRules:
         )
 
     def set_bit(self, var: ir.SharedVar) -> bool:
-        return var.name.rpartition(".")[2] in ("readers", "waiting_readers", "waiting_writers")
+        return False
 
     def entry(self, execution: Execution) -> None:
         if self.transfers:
