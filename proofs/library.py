@@ -57,8 +57,6 @@ EXCEPTIONS = {
     1672: "computed of addresses that 1725 has not checked yet; the claim at 1748 speaks of it",
     1747: "as 1672",
 }
-IO_LINES = (402, 646)
-OPEN_INDEX = (531, 534)  # they rest on the bytes unit's invariants
 
 
 def _getpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
@@ -92,8 +90,8 @@ def _getpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
     yield theorem(
         "getpages-array",
         "every index into pgs and into the caller's array, in getpages and in the services it "
-        "gives them to, is inside (530-534 are getpages-bytes')",
-        lambda each: each.kind == "index" and each.line not in (121, *OPEN_INDEX),
+        "gives them to, is inside",
+        lambda each: each.kind == "index" and each.line != 121,
     )
     yield theorem(
         "getpages-size-t",
@@ -126,14 +124,12 @@ def _getpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
         "getpages-bytes",
         "without an error every byte of a new page is read or zeroed exactly once, from the place "
         "that the block map gives; no byte of a valid page is touched, with or without error; 464 "
-        "holds; 529-536 mark the pages that the hole's bytes are in, all inside the array; "
+        "holds; 529-536 mark the pages that the hole's bytes are in; "
         "pieces and skipped bytes add up to the master's length",
         lambda each: (each.kind == "claim" and each.name in ("filled", "valid-kept", "hole-pages"))
         or (each.kind == "check" and each.name in ("address", "transfer", "accounting"))
         or (each.kind == "check" and each.name == "kassert" and each.line == 464)
-        or (each.kind == "index" and each.line in OPEN_INDEX)
         or (each.kind == "stable" and each.line in (531, 534)),
-        unit("getpages-bytes", getpages.BYTES_FRAME, entry, callers, slices=8),
     )
     alone = unit("getpages-entry", getpages.ENTRY_FRAME, entry)
     yield theorem(
@@ -162,13 +158,18 @@ def _do_io(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
     callers = Assumption(
         "callers", "the offset is a sector's inside files; 1 byte to 1 GiB", do_io.callers
     )
-    whole = Unit(f"do-io{suffix}", "genfs_do_io", variant, do_io.FRAME, (entry, callers),
-                 switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT, 2)
+    clips = "clip-past-eof" in switched
+    whole = Unit(f"do-io{suffix}", "genfs_do_io", variant,
+                 do_io.CLIPPED_FRAME if clips else do_io.FRAME, (entry, callers),
+                 switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT, 4)
     values = ("length", "off", "vnodes.v_writesize", "PAGE_SHIFT", "FS_BSHIFT")
     yield Theorem(
         f"do-io-length{suffix}",
-        "the length (1301) is at least 1, at most what was mapped, and at most what is left of the "
-        "file if it starts before its end; no other arithmetic of 1290-1386 overflows, wraps, or "
+        ("the length (1301) is what is left of the file, at most what was mapped; no other "
+         if clips else
+         "the length (1301) is at least 1, at most what was mapped, and at most what is left of "
+         "the file if it starts before its end; no other ")
+        + "arithmetic of 1290-1386 overflows, wraps, or "
         "changes a value in a conversion",
         whole,
         lambda each: (each.kind == "claim" and each.name == "length") or _doubt(each, 1290, 1386),
@@ -188,8 +189,7 @@ def _do_io(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
         "without an error each byte is transferred once, between its place in the window "
         "and the place that the block map gives it, in the middle of blocks too (1367-1368), or "
         "is a hole's; pieces and skipped bytes add up to the master's length",
-        Unit(f"do-io-bytes{suffix}", "genfs_do_io", variant, do_io.BYTES_FRAME, (entry, callers),
-             switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT, 8),
+        whole,
         lambda each: (each.kind == "claim" and each.name == "finished")
         or (each.kind == "check" and each.name in ("address", "transfer", "accounting")),
         ALL_SIZES, values,

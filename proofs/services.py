@@ -347,6 +347,11 @@ def nestiobuf_done(mbp: Buf, donebytes: size_t, error: errno) -> None:
 
 
 @routine
+def biodone(mbp: Buf) -> None:
+    pass
+
+
+@routine
 def biowait(bp: Buf) -> errno:
     return some.error
 

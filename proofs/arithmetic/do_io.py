@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import z3
 
 from ...checker.symbolic.conditions import Claim, Frame
@@ -90,9 +92,20 @@ def length(view: View) -> z3.BoolRef:
     )  # fmt: skip
 
 
+def clipped(view: View) -> z3.BoolRef:
+    """1301 with the fix: nothing past the end, wherever it starts."""
+    size, eof = view["genfs_do_io.bytes_"], view["genfs_do_io.eof"]
+    left = eof - view["off"]
+    return z3.And(
+        small(size), size <= view["length"],
+        size == z3.If(left <= ZERO, ZERO, z3.If(left < view["length"], left, view["length"])),
+    )  # fmt: skip
+
+
 def inside_file(view: View) -> z3.BoolRef:
     """1301: nothing past the end is transferred."""
-    return view["off"] + view["genfs_do_io.bytes_"] <= view["genfs_do_io.eof"]
+    size = view["genfs_do_io.bytes_"]
+    return z3.Or(size == ZERO, view["off"] + size <= view["genfs_do_io.eof"])
 
 
 def progress(view: View) -> list[z3.BoolRef]:
@@ -182,7 +195,7 @@ def _transfer(view: View) -> z3.BoolRef:
 BYTES = (
     *STEPS.at_piece(1346),
     *ROUND.at_piece(1346),
-    *placed(1367, [each_way("filled", STEPS.filled)]),
+    *placed(1367, [each_way("filled", STEPS.filled), *STEPS.sectors()]),
     *behind(STEPS.at_transfer(1373)),
     *ROUND.at_transfer(1373),
     *ROUND.at_end(1351, 1334),
@@ -192,24 +205,18 @@ BYTES = (
 
 
 FRAME = Frame(
-    invariants={1333: lambda v: z3.And(*loop(v))},
-    cuts={1346: lambda v: z3.And(*piece(v))},
-    lemmas=(*STEPS.at_end(1346), *ROUND.at_window(1346)),
-    claims=(Claim("length", 1305, length),),
-    tracked=WATCH | BUFFERS,
-    reads={name: within_files for name in SIZES_READ},
-)
-BYTES_FRAME = Frame(
     invariants={1333: lambda v: z3.And(*loop(v), *bytes_done(v))},
     cuts={1346: lambda v: z3.And(*piece(v), *bytes_done(v), STEPS.mapped(v),
                               STEPS.watched(v)),
           1373: _transfer},
     forgets={1373: forgotten(STEPS)},
-    claims=(Claim("finished", 1378, finished),),
+    claims=(Claim("length", 1305, length), Claim("finished", 1378, finished)),
     lemmas=(*STEPS.at_end(1346), *ROUND.at_window(1346), *BYTES),
     tracked=WATCH | BUFFERS,
     reads={name: within_files for name in SIZES_READ},
 )
+# With the fix clip-past-eof.
+CLIPPED_FRAME = replace(FRAME, claims=(Claim("length", 1305, clipped), *FRAME.claims[1:]))
 ENTRY_FRAME = Frame(
     claims=(Claim("inside-file", 1305, inside_file),),
     tracked=WATCH | BUFFERS,

@@ -387,7 +387,7 @@ def at_519(view: View) -> list[z3.BoolRef]:
 def at_562(view: View) -> list[z3.BoolRef]:
     """A buffer is about to be given to the device."""
     return [
-        *at_519(view), inside_new(view), coverage(view), *reached(view), accounted(view),
+        *at_519(view), *of_byte(view), *reached(view),
         *ROUND.in_round(view), READ.on_sector(view), READ.on_disk(view), READ.sector(view),
     ]  # fmt: skip
 
@@ -409,7 +409,7 @@ def _all(view: View) -> z3.BoolRef:
 BYTES = (
     *READ.at_piece(519), *at_piece(519), *ROUND.at_piece(519),
     *at_hole(529),
-    *placed(547, [each_way("filled", READ.filled)]),
+    *placed(547, [each_way("filled", READ.filled)]), *placed(555, READ.sectors()),
     *behind(READ.at_transfer(562)), *ROUND.at_transfer(562),
     *ROUND.at_end(527, 454),
     *placed(454, [each_way("master", lambda view: z3.And(*master(view)))]),
@@ -432,77 +432,60 @@ def never_valid(view: View) -> z3.BoolRef:
     return z3.Or(new(view), untouched(view))
 
 
-def _frame(bytes_too: bool) -> Frame:
-    """The frame of the whole routine; ``bytes_too``: with what becomes of each single byte."""
+def _both(*parts: Callable[[View], list[z3.BoolRef]]) -> Callable[[View], z3.BoolRef]:
+    """All of them."""
+    return lambda view: z3.And(*(formula for part in parts for formula in part(view)))
 
-    def both(
-        plain: Callable[[View], list[z3.BoolRef]], *further: Callable[[View], object]
-    ) -> Callable[[View], z3.BoolRef]:
-        def formula(view: View) -> z3.BoolRef:
-            parts = plain(view)
-            for each in further if bytes_too else ():
-                added = each(view)
-                parts += added if isinstance(added, list) else [added]
-            return z3.And(*parts)
 
-        return formula
+def of_byte(view: View) -> list[z3.BoolRef]:
+    """What has become of the watched byte, and the sums, between two pieces."""
+    return [inside_new(view), coverage(view), accounted(view)]
 
-    return Frame(
-        invariants={
-            74: lambda v: ZERO <= v["genfs_rel_pages.i"],
-            220: lambda v: ZERO <= v["_locked.i"],
-            239: lambda v: ZERO <= v["_locked.j"],
-            333: lambda v: z3.And(
-                ZERO <= v["_getpages.i"], v["_getpages.i"] <= v["_getpages.npages"]
-            ),
-            356: lambda v: ZERO <= v["_getpages.k"],
-            434: tail,
-            453: both(read_loop, inside_new, coverage, accounted),
-            461: both(skip_loop, inside_new, coverage, accounted),
-            505: both(run_of_pages, run_new),
-            529: both(lambda v: [ZERO <= v["_read_loop.i"]], marked),
-            605: lambda v: ZERO <= v["_io.i"],
-            630: lambda v: ZERO <= v["_io.j"],
-            652: lambda v: ZERO <= v["_release.i"],
-            686: lambda v: ZERO <= v["_release.j"],
-        },
-        cuts={
-            266: at_266, 271: at_271, 275: at_275, 279: at_279, 402: at_402, 434: at_434,
-            486: both(at_486, inside_new, coverage, page_new, accounted),
-            519: both(at_519, inside_new, coverage, reached, accounted),
-            **({562: lambda v: z3.And(*at_562(v))} if bytes_too else {}),
-        },
-        forgets={562: forgotten(READ)},
-        claims=(
-            Claim("window", 275, legal_window), Claim("size-t", 279, as_size_t),
-            *(
-                (
-                    Claim("hole-pages", 529, hole_pages),
-                    Claim("filled", 565, at_565),
-                    Claim("valid-kept", 565, never_valid),
-                )
-                if bytes_too
-                else ()
-            ),
+
+FRAME = Frame(
+    invariants={
+        74: lambda v: ZERO <= v["genfs_rel_pages.i"],
+        220: lambda v: ZERO <= v["_locked.i"],
+        239: lambda v: ZERO <= v["_locked.j"],
+        333: lambda v: z3.And(
+            ZERO <= v["_getpages.i"], v["_getpages.i"] <= v["_getpages.npages"]
         ),
-        lemmas=(
-            *at_end(274, 275), *at_slots(279), *READ.at_run(501), *READ.at_size(503),
-            *at_count(509), *at_skip(475), *at_window(519), *READ.at_end(519),
-            *(BYTES if bytes_too else ()),
-        ),
-        given={402: lambda v: z3.And(*watched(v))},
-        # KASSERT(464) is about any page: take the watched byte to be the one at ``offset``.
-        hints={464: lambda v: v["watch.position"] == so_far(v)},
-        tracked=WATCH | BUFFERS,
-        stable={"pages.flags": 4},
-        lengths={"_getpages.pgs": slots, "a_m": lambda v: v["a_count"]},
-        smashed=frozenset({"_getpages.pgs", "a_m"}),
-        reads={name: within_files for name in SIZES_READ},
-    )  # fmt: skip
-
-
-FRAME = _frame(False)
-BYTES_FRAME = _frame(True)
+        356: lambda v: ZERO <= v["_getpages.k"],
+        434: tail,
+        453: _both(read_loop, of_byte),
+        461: _both(skip_loop, of_byte),
+        505: lambda v: z3.And(*run_of_pages(v), run_new(v)),
+        529: lambda v: z3.And(ZERO <= v["_read_loop.i"], marked(v)),
+        605: lambda v: ZERO <= v["_io.i"],
+        630: lambda v: ZERO <= v["_io.j"],
+        652: lambda v: ZERO <= v["_release.i"],
+        686: lambda v: ZERO <= v["_release.j"],
+    },
+    cuts={
+        266: at_266, 271: at_271, 275: at_275, 279: at_279, 402: at_402, 434: at_434,
+        486: _both(at_486, of_byte, lambda v: [page_new(v)]),
+        519: _both(at_519, of_byte, reached),
+        562: lambda v: z3.And(*at_562(v)),
+    },
+    forgets={562: forgotten(READ)},
+    claims=(
+        Claim("window", 275, legal_window), Claim("size-t", 279, as_size_t),
+        Claim("hole-pages", 529, hole_pages),
+        Claim("filled", 565, at_565), Claim("valid-kept", 565, never_valid),
+    ),
+    lemmas=(
+        *at_end(274, 275), *at_slots(279), *READ.at_run(501), *READ.at_size(503),
+        *at_count(509), *at_skip(475), *at_window(519), *READ.at_end(519), *BYTES,
+    ),
+    given={402: lambda v: z3.And(*watched(v))},
+    # KASSERT(464) is about any page: take the watched byte to be the one at ``offset``.
+    hints={464: lambda v: v["watch.position"] == so_far(v)},
+    tracked=WATCH | BUFFERS,
+    stable={"pages.flags": 4},
+    lengths={"_getpages.pgs": slots, "a_m": lambda v: v["a_count"]},
+    smashed=frozenset({"_getpages.pgs", "a_m"}),
+    reads={name: within_files for name in SIZES_READ},
+)  # fmt: skip
 # What the entry assertions alone allow: nothing is cut, so that failures are executions.
 ENTRY_FRAME = Frame(
     tracked=WATCH | BUFFERS,

@@ -200,6 +200,30 @@ class Loop:
             stated("first", self.first),
         ])  # fmt: skip
 
+    def own_shifts(self, view: View) -> z3.BoolRef:
+        """The routine's own names of the sizes."""
+        block, sector = self.local(view, "fs_bshift"), self.local(view, "dev_bshift")
+        return z3.And(between(9, block, 16), between(9, sector, block))
+
+    def own_block(self, view: View) -> z3.BoolRef:
+        offset, shift = self.local(view, "offset"), self.local(view, "fs_bshift")
+        return self.local(view, "lbn") == offset >> shift
+
+    def few(self, view: View) -> z3.BoolRef:
+        """``offset`` is few sectors behind its block's first."""
+        offset, lbn = self.local(view, "offset"), self.local(view, "lbn")
+        behind = offset - (lbn << self.local(view, "fs_bshift"))
+        return between(0, behind >> self.local(view, "dev_bshift"), 1 << 16)
+
+    def somewhere(self, view: View) -> z3.BoolRef:
+        return between(-1, self.local(view, "blkno"), 1 << 46)
+
+    def sectors(self) -> tuple[Lemma, ...]:
+        """Where the sector is computed: it is no large number."""
+        return (stated("own-shifts", self.own_shifts), stated("own-block", self.own_block),
+                stated("somewhere", self.somewhere),
+                derived("few", self.few, "own-shifts", "own-block"))
+
     def at_end(self, line: int) -> tuple[Lemma, ...]:
         """Where a piece is known: it ends in the run."""
         return placed(line, [
