@@ -116,7 +116,7 @@ def test_one_thread(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
             return super().implementation(configuration | {"patience": 10.0})
 
     ONE_THREAD[name](monkeypatch)
-    failure = hunt(Mutant, looking(400, 30))
+    failure = hunt(Mutant, looking(400, 25))
     assert isinstance(failure, (AssertionError, Broken, OSError)), failure
 
 
