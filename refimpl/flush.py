@@ -131,29 +131,34 @@ def destroy(vp: Vnode) -> int:
     return error
 
 
-def remove(vp: Vnode) -> int:
-    """A file without users goes, and its name with it; an errno.
-
-    After an error the file is empty, or was perhaps only cut.  If it has no name any more, that
-    could not be written: the inode is dirty, or in the journal, still.
-    """
+def unname(vp: Vnode) -> int:
+    """A file has no name any more, on the device either; an errno, and then it has it still."""
     kernel = vp.mnt
-    error = truncate(vp, 0)
-    if error:
-        return error
     vp.v_lock.enter(WRITER, "remove")
     error = journal_begin(kernel, "remove")
     if not error:
-        vp.inode.name = ""
-        kernel.fs.set_isize(vp, 0, "remove")
+        name, vp.inode.name = vp.inode.name, ""
+        kernel.fs.set_isize(vp, vp.inode.size, "remove")
         journal_end(kernel, "remove")
         if kernel.wapbl is None:
             error = kernel.fs.update(vp, "remove")
         else:
             error = kernel.wapbl.flush(True, "remove")
+        if error:
+            vp.inode.name = name  # the inode is dirty, or in the journal, still
+    vp.v_lock.exit("remove")
+    return error
+
+
+def remove(vp: Vnode) -> int:
+    """The blocks of a file without a name and without users are free; an errno."""
+    kernel = vp.mnt
+    error = truncate(vp, 0)
+    if not error and kernel.wapbl is not None:
+        error = kernel.wapbl.flush(True, "remove")
     if error:
-        vp.v_lock.exit("remove")
         return error
+    vp.v_lock.enter(WRITER, "remove")
     vp.interlock.enter("remove")
     vp.putpages(0, 0, PGO_ALLPAGES | PGO_FREE | PGO_SYNCIO)
     vp.interlock.enter("remove")

@@ -230,6 +230,8 @@ def read_inodes(sb: Super, read: Callable[[int, int], bytes], name: str) -> list
         inode = max(found, key=lambda one: one.generation)
         if inode.ino != ino or len(inode.map) > sb.map_entries:
             raise BadImage(name, f"inode {ino} is damaged")
+        if not inode.name:  # free, though it may have been removed while it was open
+            inode.size, inode.map = 0, []
         for block in inode.map:
             if block == HOLE:
                 continue

@@ -165,9 +165,10 @@ class FileSystem:
             return file.stat()
 
     def remove(self, name: str) -> None:
-        """Removes a file; one that is open goes when it is closed, unless a crash comes first.
+        """Removes a name, durably; the file goes when nobody has it open any more.
 
-        If that fails, an OSError says so, and the file is still there, perhaps cut or empty.
+        If that fails, an OSError says so.  The file is still there then; or only its blocks
+        could not be given back, which are free when the image is mounted again.
         """
         self._check_mounted()
         kernel = self.kernel
@@ -178,7 +179,18 @@ class FileSystem:
             raise FileNotFoundError(errno.ENOENT, "no such file", name)
         self._gone.add(ino)
         kernel.vnodes_lock.exit("remove")
-        self.release(kernel.getvnode(ino))
+        vp = kernel.getvnode(ino)
+        error = flush.unname(vp)
+        if error:
+            kernel.vnodes_lock.enter("remove")
+            if self._find(name) is None:  # nobody has used the name meanwhile
+                self._gone.discard(ino)
+            else:
+                vp.inode.name, vp.inode_dirty = "", True  # this is written later
+            kernel.vnodes_lock.exit("remove")
+            self.release(vp)
+            self.raise_errno(error, name)
+        self.release(vp)
 
     # The whole file system.
 
@@ -273,8 +285,7 @@ class FileSystem:
             flush.inactive(vp)
         kernel.vnodes_lock.exit("vrele")
         if going:
-            name, error = vp.inode.name, self._finish(vp)
-            self.raise_errno(error, name)
+            self.raise_errno(self._finish(vp), str(vp))
 
     def _unreferenced(self, vp: Vnode) -> None:
         """The syncer's reference goes; the file may have been removed meanwhile."""
@@ -284,7 +295,7 @@ class FileSystem:
         going = self._going(vp)
         kernel.vnodes_lock.exit("syncer")
         if going:
-            self._finish(vp)  # after an error the file is there again
+            self._finish(vp)
 
     def _going(self, vp: Vnode) -> bool:
         """Whether a removed file is the caller's to finish; vnodes are locked."""
@@ -296,18 +307,12 @@ class FileSystem:
 
     def _finish(self, vp: Vnode) -> int:
         """The last reference to a removed file is gone; an errno."""
-        kernel, ino, name = self.kernel, vp.inode.ino, vp.inode.name
+        kernel, ino = self.kernel, vp.inode.ino
         error = flush.remove(vp)
         kernel.vnodes_lock.enter("vrele")
         if not error:
             self._gone.discard(ino)
             kernel.vnodes.pop(ino, None)
-        elif self._find(name) is None:  # nobody has used the name meanwhile
-            self._gone.discard(ino)
-            vp.inode.name = name
-        else:
-            vp.inode.name = ""  # this is written later
-            vp.inode_dirty = True
         self._finishing.discard(ino)
         kernel.vnodes_lock.exit("vrele")
         return error

@@ -184,11 +184,33 @@ def test_a_file_that_is_removed_while_the_syncer_has_it(tmp_path: Path, journal:
         fs.remove("a")
         with fs.open("a", "x") as file:
             file.write(b"new")
-        assert vp.inode.name == "a" and len(fs.kernel.vnodes) == 2
+        assert vp.inode.size == 3 and len(fs.kernel.vnodes) == 2
         fs.kernel.unreferenced(vp)
-        assert vp.inode.name == "" and len(fs.kernel.vnodes) == 1
+        assert vp.inode.size == 0 and len(fs.kernel.vnodes) == 1
     with mounted(image, journal=journal) as fs, fs.open("a") as file:
         assert file.read() == b"new"
+
+
+@pytest.mark.parametrize("journal", [False, True])
+def test_a_crash_while_a_removed_file_is_open(tmp_path: Path, journal: bool) -> None:
+    """Another has its name by then; its own blocks are free, and may be used."""
+    image = formatted(tmp_path, size=32 * 1024)
+    with mounted(image, journal=journal) as fs:
+        old = fs.open("a", "w+")
+        old.write(bytes(8192))
+        old.fsync()
+        fs.remove("a")
+        with fs.open("a", "x") as new:
+            new.write(b"new")
+            new.fsync()
+        assert old.read() == b"" and old.pread(8192, 0) == bytes(8192)
+        fs.crash()
+    for _ in range(2):
+        with mounted(image, journal=journal) as fs:
+            assert fs.listdir() == ["a"]
+            with fs.open("a", "r+") as file:
+                assert file.pread(3, 0) == b"new"
+                file.pwrite(b"x" * 8192, 3)
 
 
 def test_a_removed_file_lives_until_it_is_closed(tmp_path: Path) -> None:
