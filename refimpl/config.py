@@ -35,6 +35,7 @@ class Fixes:
     failed_write_stays_dirty: bool = False  # F20
     clip_past_eof: bool = False  # F21
     reclaim_waits: bool = False  # F22
+    busyfail_keeps_list: bool = False  # F23
 
     @classmethod
     def of(cls, variant: str) -> Fixes:

@@ -234,6 +234,8 @@ def _scan(
         if pg.flags & PG.BUSY or yld:  # 932
             if flags & PGO.BUSYFAIL and pg.flags & PG.BUSY:  # 934
                 error = EDEADLK  # 936
+                if fixed("busyfail-keeps-list"):  # 937
+                    cleanall = False  # 937
                 break  # 939
             if pagedaemon:  # 941
                 break  # 946

@@ -248,6 +248,8 @@ class _Putpages(Cluster):
             return False, page
         if self.flags & PGO_BUSYFAIL and page.flags.get(934) & PG_BUSY:
             self.error = errno.EDEADLK
+            if self.fixes.busyfail_keeps_list:
+                self.cleanall = False
             if self.busypg is not None:
                 self.busypg.append(page)
             return self._stop_waiting()
