@@ -9,6 +9,7 @@ import z3
 from ...checker.lang import ir
 from ...checker.symbolic.values import Value, as_bool
 from ...checker.symbolic.view import ME, NOBODY, Atoms, Execution, Treatment
+from . import waits
 
 MUTEXES = ("vnodes.interlock.owner", "uvm.pageqlock.owner")
 RWLOCKS = ("vnodes.g_glock", "vnodes.v_lock", "mount.wl_rwlock")
@@ -134,16 +135,23 @@ class LockRules:
             if isinstance(each, ir.Shared):
                 wanted = execution.program.shared[each.var].name.rpartition(".")[0]
                 if wanted in LOCKS and wait.reason != "object lock":
-                    for lock, has in self.held(execution):
-                        if lock != wanted:
-                            execution.oblige("order", f"{lock} before {wanted}", z3.Not(has),
-                                             f"waits for {wanted} and has {lock}")
+                    self._orders(execution, wanted, z3.BoolVal(True))
                     break
+        other = waits.wanted(execution, wait)
+        if other:
+            self._orders(execution, other, waits.waits_for(execution, other))
         if wait.reason in ("mutex", "object lock"):
             return
         for mutex in MUTEXES:
             execution.oblige("wait", mutex, z3.Not(self.owns(execution, mutex)),
                              f"waits for {wait.reason} with a mutex")
+
+    def _orders(self, execution: Execution, wanted: str, really: z3.BoolRef) -> None:
+        """What may be held meanwhile.  (Of pages by pages: lower offsets first, see README.)"""
+        for lock, has in (*self.held(execution), *waits.held(execution)):
+            if lock != wanted:
+                execution.oblige("order", f"{lock} before {wanted}",
+                                 z3.Not(z3.And(really, has)), f"waits for {wanted} and has {lock}")
 
     def atoms(self, execution: Execution) -> Atoms:
         found = {name: (self.owns(execution, name), frozenset({name})) for name in MUTEXES}
@@ -166,10 +174,14 @@ class LockRules:
                                           frozenset({"perthread.fstrans_count"}))
         found["journal"] = (as_bool(execution.shared("perthread.in_wapbl")),
                             frozenset({"perthread.in_wapbl"}))
+        if ("S", waits.BUSY) in execution.state:
+            found["owns no page"] = (
+                z3.Not(as_bool(execution.state["S", waits.BUSY])), frozenset({waits.BUSY}))
+        found["a transaction"] = (transaction > 0, frozenset({"perthread.fstrans_count"}))
         return found
 
     def about_focus(self, atom: str) -> bool:
-        return False
+        return atom == "owns no page"
 
     def placed(self, atom: str) -> bool:
         return False
@@ -244,6 +256,7 @@ def _called(rules: LockRules, execution: Execution) -> None:
     transactions = execution.shared("perthread.fstrans_count")
     execution.assume(z3.And(transactions >= 0, transactions == state["L", number["depth"]]))
     journal = as_bool(execution.shared("perthread.in_wapbl"))
+    execution.assume(z3.Implies(z3.Or(journal, held), transactions > 0))
     # Inside a journal transaction the thread has its lock as reader, else not at all.
     execution.assume(execution.shared("mount.wl_rwlock.writer") != ME)
     execution.assume(as_bool(execution.shared("mount.wl_rwlock.readers")) == journal)

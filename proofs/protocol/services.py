@@ -33,6 +33,11 @@ def _required(vp: Vnode, depth: int32, held: bool) -> None:
         not rw_read_held(vp.g_glock) and rw_write_held(vp.g_glock) == held,
         "called with locks of the file",
     )
+    check(
+        "lock-discipline",
+        depth > 0 or not (held or perthread[me()].in_wapbl),
+        "in the journal, or with the file's lock, and in no transaction of the mount",
+    )
 
 
 @routine

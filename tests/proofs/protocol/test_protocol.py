@@ -8,7 +8,15 @@ import pytest
 
 from genfscheck.proofs.library import fixes
 from genfscheck.proofs.protocol import library, ownership
-from genfscheck.proofs.protocol.library import CALLS, Unit, cycle, prove_unit, source_of, texts
+from genfscheck.proofs.protocol.library import (
+    CALLS,
+    Unit,
+    cycle,
+    cycles,
+    prove_unit,
+    source_of,
+    texts,
+)
 
 from .mutants import MUTANTS, Mutant
 
@@ -72,6 +80,62 @@ def test_order() -> None:
     assert cycle(["a before b", "b before c", "a before c"]) == []
     assert cycle(["a before b", "b before c", "c before a", "a before d"]) == [
         "a before b", "b before c", "c before a"]
+    assert cycles(["a before b", "b before a", "b before c", "c before b", "a before d"]) == [
+        ["a before b", "b before a"], ["b before c", "c before b"]]
+
+
+def orders(
+    routine: str, fixes: tuple[str, ...], given: Mapping[str, tuple[str, str]] | None = None
+) -> set[str]:
+    """What a routine holds while it waits for what."""
+    part = prove_unit(unit("locks", routine), fixes, given)
+    assert not part.open and {kind for kind, _, _ in part.failures} <= {"order"}
+    return {name for _, name, _ in part.failures}
+
+
+def test_suspension_waits_for_transactions_behind_the_gate() -> None:
+    assert "gate before transactions" in orders("suspend", HARDENED)
+    assert "vnodes.v_lock before gate" in orders("fsync", HARDENED)
+    assert "pages before vnodes.interlock" in orders("mlock", HARDENED)
+
+
+def replaced(module: str, old: str, new: str) -> Mapping[str, tuple[str, str]]:
+    """The sources with one passage changed."""
+    found = dict(texts())
+    (name,) = (name for name, (path, _) in found.items() if path == module)
+    path, text = found[name]
+    assert text.count(old) == 1
+    found[name] = path, text.replace(old, new)
+    return found
+
+
+def test_mutant_a_transaction_before_the_vnode_lock() -> None:
+    enters, locks = "    fstrans_start(Lock.LAZY)\n", "    rw_enter(vp.v_lock, RW.WRITER)\n"
+    mutant = replaced("model/actors/fsync.py", f"{locks}{enters}    flush_range",
+                      f"{enters}{locks}    flush_range")
+    wrong = orders("fsync_range", HARDENED, mutant)
+    assert "transactions before vnodes.v_lock" in wrong
+    right = orders("fsync", HARDENED) | orders("suspend", HARDENED)
+    assert cycles(right) == [] and cycles(right | wrong) != []
+
+
+@pytest.mark.long
+def test_mutant_pages_before_the_glock() -> None:
+    mutant = replaced("model/actors/sizes.py", '    held: bool = fixed("glock-held")',
+                      "    held: bool = False")
+    assert "pages before vnodes.g_glock" in orders("extend", HARDENED, mutant)
+
+
+@pytest.mark.long
+def test_order_of_pages_and_the_glock() -> None:
+    """F1: who has pages waits for g_glock; who has g_glock waits for pages."""
+    getpages = orders("call_getpages", ())
+    assert "vnodes.g_glock before pages" in getpages
+    assert "pages before vnodes.g_glock" in orders("extend", ())
+    fixed = orders("call_getpages", HARDENED) | orders("extend", HARDENED)
+    assert "vnodes.g_glock before pages" in fixed
+    assert not {"pages before vnodes.g_glock", "pages before mount.wl_rwlock"} & fixed
+    assert cycles(fixed | orders("call_putpages", HARDENED) | orders("suspend", HARDENED)) == []
 
 
 @pytest.mark.long
