@@ -99,6 +99,6 @@ def genfs_do_directio(uva: size_t, length: size_t, vp: Vnode, off: off_t, rw: Di
     while poff < klen:  # 1736
         enter_page(poff, klen)  # 1737-1739
         poff += PAGE_SIZE  # 1736
-    koff: int32 = uva - (uva & ~PAGE_MASK)  # noqa: F841  # 1747
+    koff: int32 = uva - (uva & ~PAGE_MASK)  # 1747  # noqa: F841
     error = genfs_do_io(vp, off, kvas[0], length, PGO.SYNCIO, rw, Iodone.NONE)  # 1748-1749
     return error  # 1764

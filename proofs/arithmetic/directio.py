@@ -193,13 +193,18 @@ def _offset_in_page(view: View) -> z3.BoolRef:
 
 
 def _shift(view: View) -> z3.BoolRef:
-    return between(9, view["FS_BSHIFT"], 16)
+    """The routine's own names of the block's size."""
+    shift = view["genfs_do_directio.bshift"]
+    return z3.And(
+        between(9, shift, 16), shift == view["FS_BSHIFT"],
+        view["genfs_do_directio.bsize"] == ONE << view["FS_BSHIFT"],
+    )  # fmt: skip
 
 
 def _last(view: View) -> z3.BoolRef:
-    """1694: the block behind the chunk's last one."""
-    size, last = ONE << view["FS_BSHIFT"], view["genfs_do_directio.elbn"]
-    return last == (_end(view) + size - ONE) >> view["FS_BSHIFT"]
+    """1694: the block behind the chunk's last one, shifted as an unsigned number."""
+    size, last = view["genfs_do_directio.bsize"], view["genfs_do_directio.elbn"]
+    return last == z3.LShR(_end(view) + size - ONE, view["genfs_do_directio.bshift"])
 
 
 def _covers(view: View) -> z3.BoolRef:
