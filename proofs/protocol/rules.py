@@ -164,8 +164,14 @@ class PageRules:
                 execution.assume(contract.assumed(args))
             return
         if check.name == "ensures":
-            for text, formula in contract.ensures(Seen(self.began[name][0]), then, args):
+            begun = Seen(self.began[name][0])
+            for text, formula in contract.ensures(begun, then, args):
                 execution.oblige("end", name, formula, text)
+            for argument, given in zip(contract.arguments, arguments(execution, check),
+                                       strict=True):
+                if given.array is not None and argument not in contract.arrays:
+                    execution.oblige("end", name, then.as_in(begun, args.slots(argument)),
+                                     "an array is changed that callers think is not")
             return
         for text, formula in contract.requires(then, args):
             execution.oblige("call", name, formula, f"{text} (calls {name})")

@@ -42,7 +42,7 @@ MUTANTS = (
     # getpages.
     _mutant("found-in-part-and-kept", GETPAGES,
             "        genfs_rel_pages(pgs[ridx:], orignpages)  # 323", "        pass  # 323",
-            "of_getpages", "end", False),
+            "of_getpages", "end"),
     _mutant("given-back-too-short", GETPAGES,
             "            genfs_rel_pages(pgs[ridx:], orignpages)  # 380",
             "            genfs_rel_pages(pgs[ridx:], orignpages - 1)  # 380",
