@@ -120,11 +120,15 @@ def destroy(vp: Vnode) -> int:
     if error:
         vp.interlock.enter("vclean")
         vp.putpages(0, 0, PGO_ALLPAGES | PGO_FREE | PGO_SYNCIO)
+        if kernel.fixes.failed_write_stays_dirty:  # which had put it on the list again
+            vp.interlock.enter("vclean")
+            vp.v_iflag.off(VI_WRMAPDIRTY, "vclean")
+            kernel.worklist.remove(vp, "vclean")
+            vp.interlock.exit("vclean")
     vp.interlock.enter("vclean")
     kernel.machine.kassert(vp.uobj.npages.get("vclean") == 0, "vclean", f"{vp} has pages")
-    if vp.v_iflag.get("vclean") & VI_ONWORKLST:
-        vp.v_iflag.off(VI_WRMAPDIRTY, "vclean")
-        kernel.worklist.remove(vp, "vclean")
+    listed = bool(vp.v_iflag.get("vclean") & VI_ONWORKLST)
+    kernel.machine.kassert(not listed, "vclean", f"{vp} is listed")
     vp.dead = True
     vp.interlock.exit("vclean")
     vp.v_lock.exit("vclean")

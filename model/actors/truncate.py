@@ -68,7 +68,10 @@ def shrink(vp: Vnode, length: off_t, window: int32, depth: int32) -> errno:
     """
     old: off_t = vp.i_size
     error: errno = 0
-    begin_truncate(vp, length)
+    if length < old:
+        begin_truncate(vp, length)
+    else:
+        begin_extend(vp, length)  # nothing is cut off, and nothing behind the end is zeroed
     if length < old and length & ((FS_BSIZE - 1) | PAGE_MASK):
         error = _zero_tail(vp, length, old, window, depth)
     if error == 0:

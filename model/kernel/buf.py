@@ -16,7 +16,7 @@ from ...checker.lang.prelude import (
     kassert, me, mutex_enter, mutex_exit, panic, pure, release, rest_until, routine, wait_until,
     wakeup,
 )  # fmt: skip
-from .data import excuse
+from .data import excuse, excuse_flushes
 from .pages import (
     uvm_page_unbusy, uvm_pageactivate, uvm_pageenqueue, uvm_pageout_done,
 )  # fmt: skip
@@ -176,12 +176,14 @@ def _biodone_master(mbp: Buf) -> None:
     mbp.done = True
     if mbp.dir == Dir.WRITE:
         # Write errors lose data: the page stays clean, and nobody may rely on it.
-        kept: bool = fixed("failed-write-stays-dirty") or mbp.b_error == ENOMEM
-        if mbp.b_error != 0 and not kept:
+        if mbp.b_error != 0 and mbp.b_error != ENOMEM:
             for i in range(WINDOW_PAGES):
                 if i < mbp.kva.npages:
                     for j in range(PAGE_SIZE):
-                        excuse(mbp.vp, mbp.kva.map[i].offset + j)
+                        if fixed("failed-write-stays-dirty"):
+                            excuse_flushes(mbp.vp, mbp.kva.map[i].offset + j)
+                        else:
+                            excuse(mbp.vp, mbp.kva.map[i].offset + j)
         vwakeup(mbp.vp)
     if mbp.b_iodone == Iodone.AIO_BIODONE:
         _queue_aiodone(mbp)

@@ -143,7 +143,7 @@ def begin_truncate(vp: Vnode, length: off_t) -> None:
 
 @atomic
 def begin_extend(vp: Vnode, length: off_t) -> None:
-    """The file grows from ``length`` on.
+    """The file grows from ``length`` on, or keeps that length.
 
     There is zero, or what was stored through a mapping behind the end, in the last page.
     """
@@ -165,6 +165,15 @@ def end_truncate(vp: Vnode, success: bool) -> None:
 def excuse(vp: Vnode, u: off_t) -> None:
     """A write of this unit failed: nobody can tell any more what should be there."""
     vp.legal[u] = ANYTHING
+    _add(vp, u, ANYTHING)
+
+
+@atomic
+def excuse_flushes(vp: Vnode, u: off_t) -> None:
+    """A write of this unit failed, and its page stays dirty.
+
+    Who only waited for that write, and flushes, is not told: no error is kept for it.
+    """
     _add(vp, u, ANYTHING)
 
 
