@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import z3
 
-from genfscheck.checker.symbolic.cases import conjuncts, decide_by_cases, generalised
+from genfscheck.checker.symbolic.cases import decide_by_cases, generalised
 from genfscheck.checker.symbolic.solve import decide, smallest
+from genfscheck.checker.symbolic.state import conjuncts
 
 A, B, C = z3.BitVecs("a b c", 64)
 P, Q = z3.Bools("p q")

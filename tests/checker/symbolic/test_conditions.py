@@ -10,6 +10,7 @@ from genfscheck.checker.lang.compile import compile_routine
 from genfscheck.checker.lang.source import load, with_primitives
 from genfscheck.checker.symbolic.cases import _terms
 from genfscheck.checker.symbolic.conditions import Claim, Conditions, Frame, Lemma, conditions
+from genfscheck.checker.symbolic.frame import Formula
 from genfscheck.checker.symbolic.replay import confirm
 from genfscheck.checker.symbolic.solve import decide, smallest, smt2
 from genfscheck.checker.symbolic.state import conjuncts
@@ -164,10 +165,14 @@ def test_a_lemma_at_no_statement_is_refused() -> None:
         made("up", Frame(lemmas=(Lemma("nowhere", 98, lambda v: z3.BoolVal(True)),)))
 
 
+def _at_most(limit: int) -> Formula:
+    return lambda v: v["joined.s"] <= limit
+
+
 def test_a_lemma_of_each_way_is_proved_where_they_join() -> None:
     """``s`` is at most 8; that it is at most 7 is true of one way only."""
     for most, answers in ((8, ["valid", "valid"]), (7, ["valid", "false"])):
-        bound = Lemma("bound", 43, lambda v, m=most: v["joined.s"] <= m, place="each way")
+        bound = Lemma("bound", 43, _at_most(most), place="each way")
         claim = Claim("same", 44, bound.formula)
         _, found = made("joined", Frame(lemmas=(bound,), claims=(claim,)))
         lemmas = [each for each in found.obligations if each.kind == "lemma"]
