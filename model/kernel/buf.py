@@ -176,14 +176,12 @@ def _biodone_master(mbp: Buf) -> None:
     mbp.done = True
     if mbp.dir == Dir.WRITE:
         # Write errors lose data: the page stays clean, and nobody may rely on it.
-        if mbp.b_error != 0 and mbp.b_error != ENOMEM:
+        kept: bool = fixed("failed-write-stays-dirty") or mbp.b_error == ENOMEM
+        if mbp.b_error != 0 and not kept:
             for i in range(WINDOW_PAGES):
                 if i < mbp.kva.npages:
                     for j in range(PAGE_SIZE):
-                        if fixed("failed-write-stays-dirty"):
-                            excuse_flushes(mbp.vp, mbp.kva.map[i].offset + j)
-                        else:
-                            excuse(mbp.vp, mbp.kva.map[i].offset + j)
+                        excuse(mbp.vp, mbp.kva.map[i].offset + j)
         vwakeup(mbp.vp)
     if mbp.b_iodone == Iodone.AIO_BIODONE:
         _queue_aiodone(mbp)
@@ -418,6 +416,7 @@ def uvm_aio_aiodone(bp: Buf) -> None:
             pg.flags &= ~PG.CLEAN
             if fixed("failed-write-stays-dirty"):
                 pg.flags &= ~PG.RELEASED
+                excuse_flushes(vp, pg.offset)
             uvm_pageactivate(pg)
         if pg.flags & PG.FAKE:
             kassert(not write)

@@ -17,8 +17,8 @@ from __future__ import annotations
 from ...checker.lang.prelude import NULL, atomic, check, int32, pure
 from .state import Vnode, blocks
 from .types import (
-    ANYTHING, FILE_UNITS, FOREIGN, FS_BSHIFT, FS_BSIZE, NSYNCS, OFF_MAX, PAGE_MASK, PAGE_SHIFT, PG,
-    ZERO, mask, off_t, token,
+    ANYTHING, FILE_UNITS, FOREIGN, FS_BSHIFT, FS_BSIZE, NSYNCS, OFF_MAX, PAGE_MASK, PAGE_SHIFT,
+    PAGE_SIZE, PG, ZERO, mask, off_t, token,
 )  # fmt: skip
 
 
@@ -169,12 +169,13 @@ def excuse(vp: Vnode, u: off_t) -> None:
 
 
 @atomic
-def excuse_flushes(vp: Vnode, u: off_t) -> None:
-    """A write of this unit failed, and its page stays dirty.
+def excuse_flushes(vp: Vnode, off: off_t) -> None:
+    """A write of the page at this offset failed, and it stays dirty.
 
     Who only waited for that write, and flushes, is not told: no error is kept for it.
     """
-    _add(vp, u, ANYTHING)
+    for j in range(PAGE_SIZE):
+        _add(vp, off + j, ANYTHING)
 
 
 @atomic
