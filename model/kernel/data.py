@@ -183,13 +183,14 @@ def begin_flush(vp: Vnode, slot: int32, low: off_t, high: off_t) -> None:
     """A flush of this range begins: remember what is stored now.
 
     Of an unfinished write either what was there or what is being written will do; what an
-    unfinished truncation is about to cut off is not judged.  Nor is what nobody ever stored to:
-    a hole may get a block, with old contents, during the flush.
+    unfinished truncation is about to cut off is not judged.  Nor is what no finished store ever
+    reached: a hole may get a block, with old contents, during the flush.
     """
     for u in range(FILE_UNITS):
         if low <= u and u < high and (_being_written(vp, u) or not unfinished(vp, u)):
             expected: mask = vp.legal[u] | vp.before[u]
-            if expected != token_bit(ZERO) or vp.bmap[u >> FS_BSHIFT] >= 0:
+            stored: mask = vp.before[u] if _being_written(vp, u) else vp.legal[u]
+            if stored != token_bit(ZERO) or vp.bmap[u >> FS_BSHIFT] >= 0:
                 check(
                     "scenario",
                     vp.durable[slot * FILE_UNITS + u] == 0,
