@@ -243,7 +243,7 @@ class Mapping:
         """Bytes; of length one for an index."""
         offset, length = self._range(key)
         error, data = self._fs.run("load", self._vp, lambda: self._map.load(offset, length))
-        self._fs.raise_errno(error, str(self._vp))
+        self._faulted(error)
         return data
 
     def __setitem__(self, key: int | slice, data: ReadableBuffer) -> None:
@@ -252,7 +252,10 @@ class Mapping:
         if len(view) != length:
             raise ValueError(f"{len(view)} bytes for {length}")
         error = self._fs.run("store", self._vp, lambda: self._map.store(offset, view))
-        self._fs.raise_errno(error, str(self._vp))
+        self._faulted(error)
+
+    def _faulted(self, error: int) -> None:
+        self._fs.raise_errno(errno.EFAULT if error == errno.EINVAL else error, str(self._vp))
 
     def sync(
         self,

@@ -70,7 +70,7 @@ def flush_vnode(vp: Vnode, wait: bool, at: At) -> int:
         vp.interlock.exit(at)
         kernel.dev.flush()
     kernel.fstrans.done(at)
-    return error
+    return kernel.machine.returns("fsync", error)
 
 
 def _metadata_written(vp: Vnode, at: At) -> None:
@@ -125,6 +125,7 @@ def destroy(vp: Vnode) -> int:
             vp.v_iflag.off(VI_WRMAPDIRTY, "vclean")
             kernel.worklist.remove(vp, "vclean")
             vp.interlock.exit("vclean")
+    kernel.machine.returns("vclean", error)
     vp.interlock.enter("vclean")
     kernel.machine.kassert(vp.uobj.npages.get("vclean") == 0, "vclean", f"{vp} has pages")
     listed = bool(vp.v_iflag.get("vclean") & VI_ONWORKLST)

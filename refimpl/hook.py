@@ -7,6 +7,8 @@ A machine has one hook or none.  A step of a thread is announced twice:
   what it reports: a hook may only note it.  The order of these calls is therefore an
   order in which the steps happened.
 
+Only a ``result``, which nobody but its thread sees, is no step: it has no ``before``.
+
 ``kind`` is one of `KINDS`.  ``at`` is a line of genfs_io.c 1.18, or the name of a routine of
 the surrounding kernel.  A service of that kernel is one step, whatever it does.
 """
@@ -81,8 +83,9 @@ KINDS: Mapping[str, str] = {
     "worklist": "a vnode was put on the syncer's list or taken off: vp, on",
     "should_yield": "a long scan looked whether it should let others run: yes",
     "metadata": "the vnode's dirty metadata buffers were written: vp",
+    "result": "a call within the kernel returns; no step of its own: of, error, count",
     "call": "an operation of a user began: op, vp",
-    "return": "an operation of a user ended: op, vp, error",
+    "return": "an operation of a user ended: op, vp, error, count",
 }
 
 

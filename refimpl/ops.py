@@ -48,6 +48,7 @@ def read(vp: Vnode, offset: int, buffer: memoryview, direct: bool = False) -> tu
         if not error:
             uio.view[: len(data)] = data
             uio.advance(len(data))
+    kernel.machine.returns("read", error, count=uio.offset - offset)
     vp.touch(accessed=True, modified=False)
     kernel.fstrans.done("read")
     vp.v_lock.exit("read")
@@ -85,6 +86,7 @@ def _write(vp: Vnode, uio: Uio, direct: bool, sync: bool) -> int:
     start, error = uio.offset, 0
     if uio.offset > osize and uio.resid and not kernel.config.compat:
         error = fill_growth(vp, osize, uio.offset)
+    grown = not error
     end, bsize = start + uio.resid, kernel.fs.bsize
     prealloc = kernel.round_page(-(-max(vp.v_size.get("write"), start) // bsize) * bsize)
     while uio.resid and not error:
@@ -99,10 +101,12 @@ def _write(vp: Vnode, uio: Uio, direct: bool, sync: bool) -> int:
         error = _write_piece(vp, uio, prealloc, end // bsize * bsize)
         if not error:
             error = _flush_behind(vp, before, uio.offset)
+    if grown:
+        kernel.machine.returns("write", error, count=uio.offset - start)
     if sync and not error:
         error = _flush_written(vp, start, uio.offset)
     if error and end > osize:
-        cut(vp, osize)
+        kernel.machine.returns("cut", cut(vp, osize))
         uio.offset = start
     return error
 

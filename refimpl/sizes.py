@@ -57,7 +57,7 @@ def balloc_range(vp: Vnode, offset: int, length: int) -> int:
     if error:
         if held:
             vp.g_glock.exit("ufs_balloc_range")
-        return error
+        return kernel.machine.returns("balloc", error)
     pages = [page for page in pgs if isinstance(page, Page)]
     vp.interlock.enter("ufs_balloc_range")
     for page in pages:
@@ -79,7 +79,7 @@ def balloc_range(vp: Vnode, offset: int, length: int) -> int:
     uvm.unbusy(pgs, "ufs_balloc_range")
     uvm.pageqlock.exit("ufs_balloc_range")
     vp.interlock.exit("ufs_balloc_range")
-    return error
+    return kernel.machine.returns("balloc", error)
 
 
 def fill_growth(vp: Vnode, osize: int, start: int) -> int:
@@ -140,11 +140,13 @@ def truncate(vp: Vnode, size: int) -> int:
     if not error:
         osize = vp.i_size.get("truncate")
         if size > osize:
-            error = _extend(vp, osize, size)
-        elif size < osize:
-            error = cut(vp, size)
+            error = kernel.machine.returns("extend", _extend(vp, osize, size))
         else:
-            setsize(vp, size)  # writesize may be larger
+            if size < osize:
+                error = cut(vp, size)
+            else:
+                setsize(vp, size)  # writesize may be larger
+            kernel.machine.returns("cut", error)
         journal_end(kernel, "truncate")
     vp.touch(accessed=False, modified=True)
     kernel.fstrans.done("truncate")

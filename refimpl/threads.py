@@ -400,6 +400,11 @@ class Machine:
             with self.guard:
                 self._note(self.curlwp(), kind, at, **values)
 
+    def returns(self, call: str, error: int, **values: object) -> int:
+        """Reports what a call within the kernel returns, and returns the error: no step."""
+        self.noted("result", call, of=call, error=error, **values)
+        return error
+
     def _note(self, lwp: Lwp, kind: str, at: At, **values: object) -> None:
         if self.hook is not None:
             self.hook.took(lwp, kind, at, {key: _plain(v) for key, v in values.items()})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
@@ -197,7 +196,7 @@ class Ubc:
         self._lock.exit("ubc_release")
 
     def _fault(self, window: _Window, offset: int, access: int, low: int, high: int) -> int:
-        """ubc_fault: maps the page of ``offset`` and what follows it in the window.
+        """ubc_fault: maps the page of ``offset`` and what follows it in the window; an errno.
 
         ``low`` and ``high``: the bytes of a write that this is part of.
         """
@@ -212,12 +211,11 @@ class Ubc:
         pgs: list[Slot] = [None] * max(1, count)
         vp.interlock.enter("ubc_fault")
         error = get_with_readahead(vp, start, pgs, len(pgs), 0, access, flags)
-        if error:
-            return errno.EFAULT if error == errno.EINVAL else error
-        for index, page in enumerate(pgs):
-            if isinstance(page, Page):
-                self._map(window, start // size + index, page, low, high)
-        return 0
+        if not error:
+            for index, page in enumerate(pgs):
+                if isinstance(page, Page):
+                    self._map(window, start // size + index, page, low, high)
+        return kernel.machine.returns("ubc_fault", error)
 
     def _map(self, window: _Window, number: int, page: Page, low: int, high: int) -> None:
         """Maps one page and lets it go.

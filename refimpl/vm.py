@@ -89,7 +89,7 @@ class VmMap:
         self._size = kernel.page_size
 
     def load(self, offset: int, length: int, at: At = "load") -> tuple[int, bytes]:
-        """(errno, bytes); EFAULT past the end of the file."""
+        """(errno, bytes); EINVAL past the end of the file."""
         parts = []
         for number, start, stop in self._pieces(offset, length):
             while True:
@@ -133,7 +133,7 @@ class VmMap:
         if error is None:
             error = self._slow(number, access, wire)
         self.lock.exit("uvm_fault")
-        return error
+        return self.vp.mnt.machine.returns("fault", error)
 
     def wire(self, offset: int, length: int, on: bool) -> int:
         """mlock and munlock: faults with all rights of the mapping, and wires; an errno."""
@@ -254,7 +254,7 @@ class VmMap:
         error = get_with_readahead(vp, offset, pgs, 1, 0, access, PGO_SYNCIO)
         self.lock.enter(READER, "uvm_fault")
         if error:
-            return errno.EFAULT if error == errno.EINVAL else error
+            return error
         page = pgs[0]
         assert isinstance(page, Page)
         vp.interlock.enter("uvm_fault")

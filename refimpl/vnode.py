@@ -63,20 +63,25 @@ class Vnode:
         flags: int,
     ) -> int:
         """VOP_GETPAGES."""
+        machine = self.mnt.machine
         if self._is_dead():
             if not flags & PGO_LOCKED:
                 self.interlock.exit("deadfs")
-            return errno.EINVAL
+            return machine.returns("getpages", errno.EINVAL)
         with self._used():
-            return self.mnt.getpages(self, offset, pgs, count, centeridx, access, flags)
+            error = self.mnt.getpages(self, offset, pgs, count, centeridx, access, flags)
+        return machine.returns("getpages", error)
 
     def putpages(self, startoff: int, endoff: int, flags: int) -> int:
         """VOP_PUTPAGES."""
+        machine = self.mnt.machine
         if self._is_dead():
             self.interlock.exit("deadfs")
-            return 0
+            # While it is being reclaimed there may be pages that are not written yet.
+            return machine.returns("putpages", 0 if self.dead else errno.EINVAL)
         with self._used():
-            return putpages(self, startoff, endoff, flags)
+            error = putpages(self, startoff, endoff, flags)
+        return machine.returns("putpages", error)
 
     def _is_dead(self) -> bool:
         """Whether its operations do nothing any more for the calling thread."""

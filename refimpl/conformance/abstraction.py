@@ -38,6 +38,7 @@ UNSEEN: Final[Mapping[str, str]] = {
     "vnodes.dead": "set in a step without an event; compared by what the vnode answers then",
     "vnodes.reclaimer": "as vnodes.dead",
     "faults.": "budgets of the scenario",
+    "results.": "what calls returned; an event says it when they do",
 }
 _STATES: Final = {NORMAL: 0, SUSPENDING: 1, SUSPENDED: 2}
 _DEVICE: Final = {"": 0, "queued": 1, "moved": 2}

@@ -14,6 +14,7 @@ from ...checker.conform.validate import BROKEN, ENDED, STUCK, Pattern
 from ..hook import Event
 from ..pages import PG_RELEASED
 from ..sync import Word
+from .labels import RESULTS
 from .world import UNIT
 
 # Events without a step in the model, and why.
@@ -27,7 +28,6 @@ HIDDEN_EVENTS: Final[Mapping[str, str]] = {
     "pmap_is_modified": "of interest to an assertion under DEBUG only",
     "vnode_drained": "the model waits for a ghost; that it may go on shows in its next event",
     "call": "the program is the scenario's, or its operation is a choice of the workload",
-    "return": "NOT COMPARED: what a call returns; the model keeps that in locals and ghosts",
 }
 # Events that have no step in some cases only.
 HIDDEN_CASES: Final[Mapping[str, str]] = {
@@ -675,6 +675,35 @@ class Binding:
         return self._step(event, f"wait fstrans holders ({kind})")
 
     # A workload: the log says what its choices were.
+
+    # What calls return.
+
+    def _on_result(self, event: Event) -> Pattern | None:
+        (thread,) = self._who(event)
+        call, error = RESULTS[str(event.values["of"])], event.values["error"]
+        assert isinstance(error, int)
+        holds = [("results.call", thread, call), ("results.error", thread, error)]
+        count = self._moved(event)
+        if count is not None:
+            holds.append(("results.count", thread, count))
+        names = ("returned", "moved")
+        return self._step(event, names, [("results.call", True, thread)], holds)
+
+    def _on_return(self, event: Event) -> Pattern | None:
+        (thread,) = self._who(event)
+        error = event.values.get("error")
+        holds = []
+        if isinstance(error, int):
+            holds.append(("results.given", thread, error))
+        count = self._moved(event)
+        if count is not None:
+            holds.append(("results.count", thread, count))
+        return self._step(event, "ended", [("results.call", True, thread)], holds)
+
+    def _moved(self, event: Event) -> int | None:
+        """How many units a call has moved, where that counts: if it did not fail."""
+        count = event.values.get("count")
+        return None if count is None or event.values["error"] else self._units(count)
 
     def _on_call(self, event: Event) -> Pattern | None:
         told = str(event.values.get("choices", ""))

@@ -6,18 +6,22 @@ whose logs the change shows.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 from unittest import mock
 
-from .. import buf, device, pages, pmap, vnode
+from .. import buf, device, ops, pages, pmap, vnode
+from ..genfs.getpages import _Getpages
+from ..genfs.putpages import putpages
 from ..kva import Window
 from ..locks import Mutex, RwLock
 from ..pages import PG_CLEAN, PG_RDONLY, PG_WANTED
 from ..threads import Machine
 from ..trans import Fstrans
+from ..vm import VmMap
 from ..words import Word
 
 
@@ -296,6 +300,41 @@ def _silent_release() -> Any:
     return mock.patch.object(Word, "on", forgetful)
 
 
+def _other_result(owner: type, name: str, lost: int) -> Callable[[], Any]:
+    """A call does all it should, and returns success instead of one error."""
+
+    def change() -> Any:
+        method = getattr(owner, name)
+
+        def fine(self: object, *rest: Any) -> int:
+            error: int = method(self, *rest)
+            return 0 if error == lost else error
+
+        return mock.patch.object(owner, name, fine)
+
+    return change
+
+
+def _putpages_fine() -> Any:
+    """putpages says nothing of writes that failed."""
+    def fine(*given: Any) -> int:
+        error = putpages(*given)
+        return 0 if error == errno.EIO else error
+
+    return mock.patch.object(vnode, "putpages", fine)
+
+
+def _short_count() -> Any:
+    """read(2) reads everything, and says that it was a sector less."""
+    read = ops.read
+
+    def short(*given: Any) -> tuple[int, int]:
+        error, count = read(*given)
+        return error, max(0, count - 512)
+
+    return mock.patch.object(ops, "read", short)
+
+
 BROKEN: Final[dict[str, Broken]] = {
     "count-without-lock": Broken(
         "v_numoutput is raised without the object lock", ("fsync-and-read-fault",),
@@ -373,5 +412,23 @@ BROKEN: Final[dict[str, Broken]] = {
     "no-zeroes": Broken("holes keep old contents", ("hole-faults",), _late_zero),
     "released-as-valid": Broken(
         "pages of a failed read are let go as valid", ("read-error",), _silent_release
+    ),
+    "failed-write-is-fine": Broken(
+        "putpages returns 0 for EIO", ("failed-write-of-new-block",), _putpages_fine
+    ),
+    "failed-msync-is-fine": Broken(
+        "msync returns 0 for EIO", ("failed-write-of-new-block",),
+        _other_result(VmMap, "sync", errno.EIO),
+    ),
+    "busy-is-fine": Broken(
+        "getpages returns 0 for EBUSY", ("readahead-meets-busy",),
+        _other_result(_Getpages, "run", errno.EBUSY),
+    ),
+    "no-space-is-fine": Broken(
+        "a fault that finds no space returns 0 to its user", ("no-space",),
+        _other_result(VmMap, "store", errno.ENOSPC),
+    ),
+    "short-count": Broken(
+        "read returns fewer bytes than it has read", ("read-and-write",), _short_count
     ),
 }  # fmt: skip

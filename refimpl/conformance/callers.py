@@ -35,6 +35,7 @@ class Call:
 
 
 Program = Sequence[Call]
+Returned = int | tuple[int, int] | None  # an errno, and bytes
 
 
 def run(world: World, program: Program) -> None:
@@ -48,8 +49,17 @@ def run(world: World, program: Program) -> None:
         machine.step("call", call.name, op=call.name, vp=world.vp, **said)
         if call.name == "end":
             return
-        caller(world, **{key: value for key, value in call.arguments.items() if key != "vp"})
-        machine.step("return", call.name, op=call.name, vp=world.vp)
+        given = {key: value for key, value in call.arguments.items() if key != "vp"}
+        returned = caller(world, **given)
+        machine.step("return", call.name, op=call.name, vp=world.vp, **_result(returned))
+
+
+def _result(returned: Returned) -> dict[str, object]:
+    """What a log says of it: an errno, and how many bytes where that counts."""
+    if returned is None:
+        return {}
+    error, count = (returned, None) if isinstance(returned, int) else returned
+    return {"error": error} if count is None else {"error": error, "count": count}
 
 
 def _nothing(world: World) -> None:
@@ -76,67 +86,69 @@ def _around(view: VmMap, behind: int, ahead: int, shadow: int, unit: int) -> Non
 def _mapped_load(
     world: World, unit: int, entry: str, mapping: int = 0, behind: int = 0, ahead: int = 0,
     shadow: int = 0, readahead: int = 0,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     if readahead:
         raise Unsupported("a fault that reads ahead")
     view = world.mapping(mapping, entry == "WRITE")
     _around(view, behind, ahead, shadow, unit)
-    view.load(unit * UNIT, UNIT)
+    error, _ = view.load(unit * UNIT, UNIT)
+    return error
 
 
 def _mapped_store(
     world: World, unit: int, store: int, mapping: int = 0, behind: int = 0, ahead: int = 0,
     shadow: int = 0,
-) -> None:  # fmt: skip
+) -> int:  # fmt: skip
     view = world.mapping(mapping)
     _around(view, behind, ahead, shadow, unit)
-    view.store(unit * UNIT, pattern(FIRST_STORE + store))
+    return view.store(unit * UNIT, pattern(FIRST_STORE + store))
 
 
-def _mlock(world: World, unit: int, entry: str, mapping: int = 0) -> None:
-    world.mapping(mapping, entry == "WRITE").wire(unit * UNIT, UNIT, on=True)
+def _mlock(world: World, unit: int, entry: str, mapping: int = 0) -> int:
+    return world.mapping(mapping, entry == "WRITE").wire(unit * UNIT, UNIT, on=True)
 
 
-def _read(world: World, off: int, length: int, window: int, ahead: int = 0) -> None:
+def _read(world: World, off: int, length: int, window: int, ahead: int = 0) -> tuple[int, int]:
     if ahead:
         raise Unsupported("a read that reads ahead")
-    ops.read(world.vp, off * UNIT, memoryview(bytearray(length * UNIT)))
+    return ops.read(world.vp, off * UNIT, memoryview(bytearray(length * UNIT)))
 
 
 def _write(
     world: World, off: int, length: int, store: int, window: int, sync: bool = False,
     crossing: int = 0, slot: int = 0, may_fail: bool = False,
-) -> None:  # fmt: skip
+) -> tuple[int, int]:  # fmt: skip
     data = pattern(FIRST_STORE + store) * length
-    ops.write(world.vp, off * UNIT, memoryview(data), sync=sync)
+    error, count, _ = ops.write(world.vp, off * UNIT, memoryview(data), sync=sync)
+    return error, count
 
 
-def _truncate(world: World, length: int, window: int = 0) -> None:
-    sizes.truncate(world.vp, length * UNIT)
+def _truncate(world: World, length: int, window: int = 0) -> int:
+    return sizes.truncate(world.vp, length * UNIT)
 
 
-def _fsync(world: World, slot: int = 0) -> None:
-    flush.fsync(world.vp)
+def _fsync(world: World, slot: int = 0) -> int:
+    return flush.fsync(world.vp)
 
 
-def _fsync_range(world: World, low: int, high: int, slot: int = 0) -> None:
-    flush.fsync(world.vp, low * UNIT, high * UNIT)
+def _fsync_range(world: World, low: int, high: int, slot: int = 0) -> int:
+    return flush.fsync(world.vp, low * UNIT, high * UNIT)
 
 
 def _msync(
     world: World, low: int, high: int, sync: bool = True, invalidate: bool = False, slot: int = 0
-) -> None:
+) -> int:
     if low < high:
-        world.mapping(0).sync(low * UNIT, (high - low) * UNIT, sync, invalidate)
-    else:  # the whole file from there on, as no mapping's range says it
-        flags = PGO_CLEANIT | (PGO_SYNCIO if sync else 0) | (PGO_FREE if invalidate else 0)
-        world.vp.interlock.enter("msync")
-        world.vp.putpages(low * UNIT, high * UNIT, flags)
+        return world.mapping(0).sync(low * UNIT, (high - low) * UNIT, sync, invalidate)
+    # The whole file from there on, as no mapping's range says it.
+    flags = PGO_CLEANIT | (PGO_SYNCIO if sync else 0) | (PGO_FREE if invalidate else 0)
+    world.vp.interlock.enter("msync")
+    return world.vp.putpages(low * UNIT, high * UNIT, flags)
 
 
-def _putpages(world: World, low: int, high: int, flags: object) -> None:
+def _putpages(world: World, low: int, high: int, flags: object) -> int:
     world.vp.interlock.enter("flush")
-    world.vp.putpages(low * UNIT, high * UNIT, _flags(flags))
+    return world.vp.putpages(low * UNIT, high * UNIT, _flags(flags))
 
 
 def _null_flush(world: World) -> None:
@@ -154,32 +166,34 @@ def _journal_flusher(world: World) -> None:
     wapbl.flush(True, "journal flusher")
 
 
-def _reclaim(world: World) -> None:
+def _reclaim(world: World) -> int:
     """What keeps new references out (VI_XLOCK) is left out: nobody comes by name."""
-    flush.destroy(world.vp)
+    return flush.destroy(world.vp)
 
 
-def _suspend(world: World) -> None:
+def _suspend(world: World) -> int:
     try:
         with world.fs.suspended():
-            pass
+            return 0
     except MachineDead:
         raise
-    except OSError:
-        pass  # what could not be written keeps it from being suspended
+    except OSError as error:  # what could not be written keeps it from being suspended
+        return error.errno or 0
 
 
-def _syncer(world: World) -> None:
+def _syncer(world: World) -> int:
     """One visit of the one vnode."""
     vp = world.vp
     if not vp.interlock.tryenter("syncer"):
-        return
+        return 0
     due = bool(vp.v_iflag.get("syncer") & VI_ONWORKLST)
     locked = due and vp.v_lock.tryenter(WRITER, "syncer")
     vp.interlock.exit("syncer")
+    error = 0
     if locked:
-        flush.flush_vnode(vp, wait=False, at="syncer")
+        error = flush.flush_vnode(vp, wait=False, at="syncer")
         vp.v_lock.exit("syncer")
+    return error
 
 
 def _pagedaemon(world: World, looks: int = 1) -> None:
@@ -193,7 +207,7 @@ def _pagedaemon(world: World, looks: int = 1) -> None:
     lwp.pagedaemon = False
 
 
-CALLERS: dict[str, Callable[..., None]] = {
+CALLERS: dict[str, Callable[..., Returned]] = {
     "mapped_load": _mapped_load,
     "mapped_store": _mapped_store,
     "mlock": _mlock,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from ...checker import explore, lang
-from ...checker.conform import steps
+from ...checker.conform import steps, telling
 from ...checker.conform.kept import code_digest, keep, kept
 from ...checker.conform.steps import Stepper
+from ...checker.conform.telling import tell
 from ...checker.explore.prepare import prepare
 from ...checker.lang import ir, source
 from ...checker.lang.scenario import Scenario, compile_scenario
@@ -20,7 +22,8 @@ from .labels import Names
 _HERE: Final = Path(__file__)
 _MODEL: Final = _HERE.resolve().parents[2] / "model"
 _PACKAGE: Final = (__package__ or "").rpartition(".")[0].rpartition(".")[0]
-_WORKLOAD: Final = "refimpl.conformance.workload"
+# In the language of the model, and compiled with it.
+_OWN: Final = ("workload", "results")
 # A long run makes a vnode dirty more often than the model's counters allow for.
 _COUNTER: Final = (-2, 29)
 _LARGE: Final = 1 << 24
@@ -28,15 +31,18 @@ _LARGE: Final = 1 << 24
 
 @functools.cache
 def sources() -> source.Source:
-    """The model's sources and the workload."""
+    """The model's sources and the workload; what calls return is told."""
     texts: dict[str, tuple[str, str]] = {}
     for path in sorted(_MODEL.rglob("*.py")):
         parts = path.relative_to(_MODEL.parent).with_suffix("").parts
         if parts[-1] != "__init__":
             texts[".".join((_PACKAGE, *parts))] = (str(Path(*parts)) + ".py", path.read_text())
-    path = _HERE.with_name("workload.py")
-    texts[f"{_PACKAGE}.{_WORKLOAD}"] = ("refimpl/conformance/workload.py", path.read_text())
-    return source.load(source.with_primitives(texts))
+    for name in _OWN:
+        path = _HERE.with_name(f"{name}.py")
+        texts[f"{__package__}.{name}"] = (f"refimpl/conformance/{name}.py", path.read_text())
+    found = source.load(source.with_primitives(texts))
+    tell(found, f"{__package__}.results", labels.TELLS)
+    return found
 
 
 @functools.cache
@@ -44,15 +50,20 @@ def _code() -> str:
     """The digest of all code that a compiled scenario depends on."""
     names = [lang.__file__, explore.__file__]
     folders = [Path(str(name)).parent for name in names]
-    return code_digest([*folders, Path(steps.__file__), Path(labels.__file__), _HERE])
+    files = [steps.__file__, telling.__file__, labels.__file__]
+    return code_digest([*folders, *map(Path, files), _HERE])
+
+
+def program(scenario: Scenario, variant: str, fixes: Iterable[str]) -> ir.Program:
+    """A scenario's program, in which calls tell what they return."""
+    return compile_scenario(sources(), scenario, fixes=frozenset(fixes), variant=variant)
 
 
 def stepper(scenario: Scenario, variant: str, fixes: frozenset[str]) -> Stepper:
     """A scenario's steps, of a program specialised for its initial state."""
 
     def make() -> Stepper:
-        program = compile_scenario(sources(), scenario, fixes=fixes, variant=variant)
-        return Stepper(prepare(_widened(program)), Names())
+        return Stepper(prepare(_widened(program(scenario, variant, fixes))), Names())
 
     return kept(_recipe(scenario, variant, fixes), make)
 

@@ -10,7 +10,7 @@ real time: every thread is the chooser's.
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from ...checker.conform.steps import HARD, SOFT, Step, Stepper
@@ -25,6 +25,7 @@ from ..sync import Word
 from .abstraction import Abstraction, Difference
 from .binding import HIDDEN_EVENTS, Binding, BindingError
 from .damage import Unit, contents
+from .labels import RETURNED
 from .world import World
 
 # What a scenario's choice is called where the reference implementation asks for it.
@@ -51,6 +52,10 @@ _STOPS: Final = frozenset(
         "null-dereference", "panic",
     }
 )  # fmt: skip
+
+
+# Steps of the model that tell what a call within the kernel returned: `result` events.
+_RESULTS: Final = frozenset(RETURNED) - {"ended"}
 
 
 class Departed(Exception):
@@ -102,12 +107,19 @@ class Replayed:
 class Follower:
     """The choices of one replay: whom to run next, and what the faults do."""
 
-    def __init__(self, stepper: Stepper, world: World, moments: Sequence[Moment]) -> None:
+    def __init__(
+        self,
+        stepper: Stepper,
+        world: World,
+        moments: Sequence[Moment],
+        numbers: Sequence[int] | None = None,
+    ) -> None:
         self._stepper = stepper
         self._validator = Validator(stepper)
         self._program = stepper.program
-        self._world = world
+        self.world = world
         self._moments = moments
+        self._numbers = list(range(1, len(moments) + 1)) if numbers is None else numbers
         sector = world.fs.kernel.fs.sb.data // 512
         self._binding = Binding(stepper, world.first_pages, world.window, sector)
         self._abstraction = Abstraction(world, stepper.program)
@@ -118,6 +130,7 @@ class Follower:
         self._taken: list[Event] = []
         self._upcoming = self._choices()
         self._number = 0
+        self._returned: dict[str, list[tuple[Event, Pattern]]] = {}  # what nobody asked for yet
         self.result = Replayed(stepper.program)
         self.chooser = Chooser(self.choose, always=True, pick=self.pick, to_rest=True)
 
@@ -142,7 +155,7 @@ class Follower:
             return next(self._script)
         except StopIteration:
             self.over = True
-            self.result.units = contents(self._world)
+            self.result.units = contents(self.world)
             self.result.taken = len(self.chooser.events)
             return None
 
@@ -182,21 +195,30 @@ class Follower:
         for number, (moment, step) in enumerate(zip(self._moments, self._steps, strict=True)):
             self._number = number
             self._taken = []
-            if step.label.level == HARD:
+            if step.label.name in _RESULTS:
+                yield from self._result(moment, step)
+            elif step.label.level == HARD:
                 yield from self._hard(moment, step)
             elif step.label.level == SOFT:
                 yield from self._soft(moment, step)
             yield from self._rest(moment)
-            pair = Pair(number + 1, moment, step.label.name, tuple(self._taken))
-            self.result.pairs.append(pair)
-            if self._dead() is None:
+            self._pair(moment, step)
+            if self._dead() is None and self._numbers[number + 1 : number + 2] != [self.at]:
                 self._compare(moment, step)
             if self._dead() is not None:
-                self.result.dead_at = number + 1
+                self.result.dead_at = self.at
                 if not self._breaks_next(number):
                     raise Departed(f"the machine dies: {self._died()}")
                 return
         yield from self._panics()
+
+    def _pair(self, moment: Moment, step: Step) -> None:
+        """Adds what was done to the trace's step that it belongs to."""
+        pairs, taken = self.result.pairs, tuple(self._taken)
+        if pairs and pairs[-1].number == self.at:
+            pairs[-1] = replace(pairs[-1], events=pairs[-1].events + taken)
+        else:
+            pairs.append(Pair(self.at, moment, step.label.name, taken))
 
     def _panics(self) -> Generator[str, None, None]:
         """What stops the model's machine stops the real one, before the thread's next event."""
@@ -212,7 +234,7 @@ class Follower:
             yield from self._go(name)
         if self._dead() is None:
             raise Departed(f"{name} goes on, where the model stops: {moment.violation.message}")
-        self.result.dead_at = self._number + 1
+        self.result.dead_at = self.at
 
     def _silent(self, moment: Moment, violation: Violation) -> bool:
         """Is what is broken about local variables and ghosts only, and no event tells it?"""
@@ -234,7 +256,7 @@ class Follower:
         raise Departed("the stepper does not know this step")
 
     def _dead(self) -> MachineDead | None:
-        return self._world.fs.kernel.machine.dead
+        return self.world.fs.kernel.machine.dead
 
     def _breaks_next(self, number: int) -> bool:
         """Does the thread break something here, or before its next event?
@@ -246,7 +268,7 @@ class Follower:
         last = rest[-1][0] if rest else self._moments[number]
         stops = last.violation is not None and last.violation.property in _STOPS
         return stops and all(
-            moment.thread == thread and (step.label.level != HARD or moment is last)
+            moment.thread == thread and (not _shows(step) or moment is last)
             for moment, step in rest
         )
 
@@ -261,7 +283,7 @@ class Follower:
             return thread.name
         touched = [(self._program.shared[var], element) for var, _, element in step.touched]
         number = next((one for var, one in touched if var.name.startswith("bufs.")), None)
-        for name, bp in self._world.fs.kernel.dev.working.items():
+        for name, bp in self.world.fs.kernel.dev.working.items():
             if bp.number == number:
                 return name
         raise Departed(f"the device does {step.label.name}, and has no buffer {number}")
@@ -282,12 +304,14 @@ class Follower:
     def _hard(self, moment: Moment, step: Step) -> Generator[str, None, None]:
         name = self._real(moment, step)
         before = self._stepper.layout.encode(moment.before)
+        for event, _ in self._returned.get(name, ()):
+            raise Departed(f"the model takes {_told(step)}, the thread has {_event(event)}")
         while True:
             events = yield from self._go(name)
             fits = False
             for event in events:
                 pattern = self._pattern(event)
-                if pattern is None:
+                if pattern is None or self._kept(event, pattern):
                     continue
                 if pattern.optional and step.label.name not in pattern.names:
                     self._agrees(event, pattern, before)
@@ -297,6 +321,30 @@ class Follower:
                 fits = True
             if fits or self._dead() is not None:
                 return
+
+    def _result(self, moment: Moment, step: Step) -> Generator[str, None, None]:
+        """What a call returns, which comes with the event before it, or with a load."""
+        name = self._real(moment, step)
+        before = self._stepper.layout.encode(moment.before)
+        kept = self._returned.setdefault(name, [])
+        while not kept and self._dead() is None:
+            for event in (yield from self._go(name)):
+                pattern = self._pattern(event)
+                if pattern is None or self._kept(event, pattern):
+                    continue
+                if not pattern.optional:
+                    raise Departed(f"a call of the model returns, the thread {_event(event)}")
+                self._agrees(event, pattern, before)
+        if kept:
+            event, pattern = kept.pop(0)
+            if moment.thread not in pattern.threads or not self._fits(pattern, before, step):
+                raise Departed(f"a call of the model returns something else than {_event(event)}")
+
+    def _kept(self, event: Event, pattern: Pattern) -> bool:
+        """Notes what a call returned, until the model comes there."""
+        if event.kind == "result":
+            self._returned.setdefault(event.thread, []).append((event, pattern))
+        return event.kind == "result"
 
     def _soft(self, moment: Moment, step: Step) -> Generator[str, None, None]:
         """A load: taken if the thread is about to load the same word.
@@ -316,7 +364,7 @@ class Follower:
                 return
             for event in (yield from self._go(name)):
                 pattern = self._pattern(event)
-                if pattern is not None:
+                if pattern is not None and not self._kept(event, pattern):
                     self._agrees(event, pattern, before)
             if this:
                 return
@@ -328,7 +376,7 @@ class Follower:
             self._moments[self._number :], self._steps[self._number :], strict=True
         ):
             if moment.thread == thread:
-                if step.label.level == HARD:
+                if _shows(step):
                     break
                 found |= {(var, element) for var, write, element in step.touched if not write}
         return found
@@ -342,7 +390,8 @@ class Follower:
         for name in names:
             while self._dead() is None and self._hidden(self._ready.get(name)):
                 for event in (yield from self._go(name)):
-                    if self._pattern(event) is not None:
+                    pattern = self._pattern(event)
+                    if pattern is not None and not self._kept(event, pattern):
                         raise Departed(f"{event} was taken for a hidden step")
 
     def _hidden(self, one: Ready | None) -> bool:
@@ -382,8 +431,13 @@ class Follower:
 
     @property
     def at(self) -> int:
-        """The model's step that is being followed, from 1."""
-        return self._number + 1
+        """The trace's step that is being followed, from 1."""
+        return self._numbers[self._number] if self._numbers else 1
+
+
+def _shows(step: Step) -> bool:
+    """Must there be an event, other than for what a call returns?"""
+    return step.label.level == HARD and step.label.name not in _RESULTS
 
 
 def _event(event: Event) -> str:

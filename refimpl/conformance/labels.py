@@ -61,7 +61,39 @@ SERVICES: Final[dict[str, tuple[str, ...]]] = {
     "page_store": ("pages.data",),
     "vn_syncer_add_to_worklist": ("vnodes.v_iflag",),
     "vn_syncer_remove_from_worklist": ("vnodes.v_iflag",),
+    "returned": ("results.call",),
+    "moved": ("results.call",),
+    "ended": ("results.call",),
 }
+
+# The steps that tell what a call returned; the last one is a user's.
+RETURNED: Final = ("returned", "moved", "ended")
+# Calls within the kernel whose results are told (`results.py`), by number, and the model's
+# routines that they are: what each of these tells at its end.
+RESULTS: Final[dict[str, int]] = {
+    "getpages": 1, "putpages": 2, "fsync": 3, "fault": 4, "ubc_fault": 5, "balloc": 6,
+    "read": 7, "write": 8, "cut": 9, "extend": 10, "vclean": 11,
+}  # fmt: skip
+TELLS: Final[dict[str, str]] = {
+    "call_getpages": "returned(1, {0})",
+    "call_putpages": "returned(2, {0})",
+    "fsync_vnode": "returned(3, {0})",
+    "fault": "returned(4, {0})",
+    "ubc_fault": "returned(5, {0})",
+    "ufs_balloc_range": "returned(6, {0})",
+    "_copy_out": "moved(7, {0}, at - off)",
+    "_write": "moved(8, {0}, {1} - off)",
+    "shrink": "returned(9, {0})",
+    "_grow": "returned(10, error)",
+    "_clean": "returned(11, error)",
+    # A user's calls: what they return is what the last call within them did, or their own error.
+    **dict.fromkeys(
+        ("mapped_load", "mapped_store", "mlock", "read", "fsync", "fsync_range", "msync", "flush",
+         "null_flush", "readahead", "journal_flusher", "reclaim", "syncer", "pagedaemon"),
+        "ended(0)",
+    ),
+    **dict.fromkeys(("write", "change", "suspend"), "ended(error)"),
+}  # fmt: skip
 
 # They show only where they store: with nothing to do they are no step at all.
 BY_EFFECT: Final = frozenset({"nestiobuf_done", "_free_block"})

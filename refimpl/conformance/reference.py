@@ -8,9 +8,10 @@ from ...checker.lang import ir
 from ...checker.lang.scenario import Scenario
 from ...checker.trace.record import Trace
 from ...checker.trace.replay import Replay
-from . import report
+from . import compiled, report
 from .labels import Names
 from .replay import follow
+from .retell import retell
 from .world import Unsupported
 
 
@@ -29,8 +30,10 @@ def replay(
     was broken.
     """
     try:
-        stepper = Stepper(program, Names())
-        result = follow(stepper, scenario, executed.moments, fixes)
+        telling = compiled.program(scenario, program.variant, program.fixes)
+        stepper = Stepper(telling, Names())
+        moments, numbers = retell(stepper, executed)
+        result = follow(stepper, scenario, moments, fixes, numbers)
     except Unsupported as error:
         raise Unlike(str(error)) from None
     lines = report.render(stored, result, fixes, everything)

@@ -20,7 +20,7 @@ from .callers import Program, run
 from .damage import contents, written
 from .follow import Departed, Follower, Replayed
 from .runs import plan_of, programs_of, window_of
-from .world import Unsupported, World, build
+from .world import Unsupported, build
 
 
 def follow(
@@ -28,10 +28,12 @@ def follow(
     scenario: Scenario,
     moments: Sequence[Moment],
     fixes: tuple[str, ...] | None = None,
+    numbers: Sequence[int] | None = None,
 ) -> Replayed:
     """Follows steps of the model from the scenario's initial state; it ends in any case.
 
-    ``fixes``: those of the real threads, if not the program's.
+    ``fixes``: those of the real threads, if not the program's.  ``numbers``: which step of a
+    trace each belongs to (`retell`), if not one after the other.
     """
     plan = plan_of(scenario, stepper.program)
     if fixes is not None:
@@ -41,7 +43,7 @@ def follow(
     with tempfile.TemporaryDirectory() as folder:
         world = build(plan, Path(folder) / "image", window, patience=None)
         try:
-            return _Run(stepper, world, programs, moments).result
+            return _Run(Follower(stepper, world, moments, numbers), programs).result
         finally:
             world.close()
 
@@ -49,20 +51,14 @@ def follow(
 class _Run:
     """One replay, from the first step to the damage."""
 
-    def __init__(
-        self,
-        stepper: Stepper,
-        world: World,
-        programs: dict[str, Program],
-        moments: Sequence[Moment],
-    ) -> None:
-        self._world = world
+    def __init__(self, follower: Follower, programs: dict[str, Program]) -> None:
+        self._world = world = follower.world
         self._machine = world.fs.kernel.machine
         self._unlike: Unsupported | None = None
         self._before = contents(world)
-        self._follower = Follower(stepper, world, moments)
-        self.result = self._follower.result
-        chooser = self._follower.chooser
+        self._follower = follower
+        self.result = follower.result
+        chooser = follower.chooser
         chooser.choose, chooser.at_end = self._choose, self._finish
         outcome = None
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import random
@@ -12,22 +13,26 @@ import pytest
 
 from genfscheck.__main__ import SUBJECT
 from genfscheck.checker.cli import run
-from genfscheck.checker.cli.library import Library
+from genfscheck.checker.cli.library import HARDENED, Library
 from genfscheck.checker.conform.steps import Step, Stepper
 from genfscheck.checker.explore.interpret import ENDED
 from genfscheck.checker.lang import ir
 from genfscheck.checker.lang.scenario import Scenario
 from genfscheck.checker.trace.record import Trace, load
-from genfscheck.checker.trace.replay import Moment, reexecute
+from genfscheck.checker.trace.replay import Moment, Replay, reexecute
 from genfscheck.refimpl import buf, kva, locks, pages, vnode
+from genfscheck.refimpl.conformance import compiled
 from genfscheck.refimpl.conformance.abstraction import UNSEEN, Abstraction
 from genfscheck.refimpl.conformance.follow import _STOPS, Follower, Replayed
 from genfscheck.refimpl.conformance.labels import Names
 from genfscheck.refimpl.conformance.replay import follow, walk
+from genfscheck.refimpl.conformance.retell import retell
 from genfscheck.refimpl.conformance.runs import plan_of
 from genfscheck.refimpl.conformance.world import build
 from genfscheck.refimpl.errors import Panic
+from genfscheck.refimpl.genfs.getpages import _Getpages
 from genfscheck.refimpl.schedule import Chooser
+from genfscheck.refimpl.threads import Machine
 
 LIBRARY = Library(SUBJECT)
 FINDINGS = [one.id for one in LIBRARY.findings.entries]
@@ -59,21 +64,23 @@ WRONG_BYTES = {
 
 
 @functools.cache
-def stored(name: str) -> tuple[Trace, Scenario, ir.Program, tuple[Moment, ...]]:
+def stored(name: str) -> tuple[Trace, Scenario, ir.Program, Replay]:
     path = LIBRARY.trace_path(name)
     trace = load(path)
     scenario, program = LIBRARY.compile_trace(trace, path)
-    return trace, scenario, program, reexecute(program, trace, str(path)).moments
+    return trace, scenario, program, reexecute(program, trace, str(path))
 
 
 @functools.cache
-def stepper_of(name: str) -> Stepper:
-    return Stepper(stored(name)[2], Names())
+def retold(name: str) -> tuple[Stepper, list[Moment], list[int]]:
+    trace, scenario, _, executed = stored(name)
+    stepper = Stepper(compiled.program(scenario, trace.variant, trace.fixes), Names())
+    return stepper, *retell(stepper, executed)
 
 
 def replayed(name: str, fixes: tuple[str, ...] | None = None) -> Replayed:
-    _trace, scenario, _program, moments = stored(name)
-    return follow(stepper_of(name), scenario, moments, fixes)
+    stepper, moments, numbers = retold(name)
+    return follow(stepper, stored(name)[1], moments, fixes, numbers)
 
 
 def shows_its_damage(name: str) -> None:
@@ -113,7 +120,7 @@ def cannot_happen(name: str) -> None:
         assert result.departed is None and result.silent
         return
     assert result.departed is not None
-    assert 1 < result.at <= len(stored(name)[3])
+    assert 1 < result.at <= len(stored(name)[3].moments)
     assert len(result.pairs) in (result.at - 1, result.at)  # departs in the step, or behind it
     assert result.dead is None
 
@@ -145,6 +152,15 @@ def _moved_units(monkeypatch: pytest.MonkeyPatch) -> None:
         write(self, (offset + 512) % (512 * 2), data)
 
     monkeypatch.setattr(kva.Window, "write", wrong)
+
+
+def _wrong_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = _Getpages.run
+    monkeypatch.setattr(_Getpages, "run", lambda self: run(self) or errno.EIO)
+
+
+def _forgotten_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Machine, "returns", lambda self, call, error, **values: error)
 
 
 def _no_glock(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,6 +211,8 @@ def _unlocked_first(monkeypatch: pytest.MonkeyPatch) -> None:
         (_not_clean, "F18", "page0.flags is BUSY|FAKE, expected BUSY|FAKE|CLEAN"),
         (_nothing(vnode.Vnode, "output_done"), "F15", "v_numoutput is 2, expected 1"),
         (_nothing(vnode.Worklist, "drop"), "F15", "v_iflag is ONWORKLST, expected 0"),
+        (_wrong_result, "F18", "something else than result at getpages of=getpages error=5"),
+        (_forgotten_result, "F18", "a call of the model returns, the thread"),
         (_nothing(pages.Uvm, "unbusy"), "F15", "the model takes uvm_page_unbusy"),
         (_reads_only, "F15", "the model takes _submit, the thread strategy"),
         (_unlocked_first, "F15", "the model takes uvm_page_unbusy, the thread mutex_exit"),
@@ -203,16 +221,15 @@ def _unlocked_first(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_wrong_threads_depart(
     monkeypatch: pytest.MonkeyPatch, how: Patch, name: str, why: str
 ) -> None:
-    moments = stored(name)[3]
     how(monkeypatch)
     result = replayed(name)
-    assert result.departed is not None and result.at <= len(moments)
+    assert result.departed is not None and result.at <= len(stored(name)[3].moments)
     assert why in result.departed.why
 
 
 def test_a_panic_shows_no_lost_data(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that dies behind the last step of F6 does not show what F6 is about."""
-    _, scenario, _, moments = stored("F6")
+    moments = retold("F6")[1]
     assert moments[-1].violation is not None
     assert moments[-1].violation.property not in _STOPS
     compare, compared = Follower._compare, [0]
@@ -221,11 +238,11 @@ def test_a_panic_shows_no_lost_data(monkeypatch: pytest.MonkeyPatch) -> None:
         compare(self, moment, step)
         compared[0] += 1
         if moment is moments[-1]:
-            self._world.fs.kernel.machine.die(Panic("for no reason"))
+            self.world.fs.kernel.machine.die(Panic("for no reason"))
 
     monkeypatch.setattr(Follower, "_compare", dies)
-    result = follow(stepper_of("F6"), scenario, moments)
-    assert compared[0] == len(moments)
+    result = replayed("F6")
+    assert compared[0] == len(stored("F6")[3].moments)
     assert result.departed is not None and "the machine dies" in result.departed.why
 
 
@@ -241,8 +258,9 @@ def test_a_deadlock_in_which_nobody_hangs_is_none(
 
 
 def test_every_variable_is_told_or_excused(tmp_path: Path) -> None:
-    _, scenario, program, moments = stored("F15")
-    world = build(plan_of(scenario, program), tmp_path / "image")
+    stepper, moments, _ = retold("F15")
+    program = stepper.program
+    world = build(plan_of(stored("F15")[1], program), tmp_path / "image")
     abstraction = Abstraction(world, program)
     assert abstraction.missing() == []
     assert abstraction.differences(moments[0].before.shared) == []
@@ -250,8 +268,9 @@ def test_every_variable_is_told_or_excused(tmp_path: Path) -> None:
 
 
 def test_every_variable_that_is_told_can_differ(tmp_path: Path) -> None:
-    _, scenario, program, moments = stored("F15")
-    world = build(plan_of(scenario, program), tmp_path / "image")
+    stepper, moments, _ = retold("F15")
+    program = stepper.program
+    world = build(plan_of(stored("F15")[1], program), tmp_path / "image")
     abstraction = Abstraction(world, program)
     seen = abstraction.observe()
     shared = moments[0].before.shared
@@ -270,7 +289,7 @@ def test_every_variable_that_is_told_can_differ(tmp_path: Path) -> None:
 
 
 def test_excuses_are_about_variables_that_exist() -> None:
-    names = {var.name for var in stored("F15")[2].shared}
+    names = {var.name for var in retold("F15")[0].program.shared}
     for excused in UNSEEN:
         assert any(name == excused or name.startswith(excused) for name in names), excused
 
@@ -279,7 +298,8 @@ def test_excuses_are_about_variables_that_exist() -> None:
 
 
 def walks(scenario: Scenario, variant: str, seeds: range) -> None:
-    program = LIBRARY.compile(scenario, variant, ())
+    fixes = LIBRARY.known_fixes if variant == HARDENED else ()
+    program = compiled.program(scenario, variant, fixes)
     stepper = Stepper(program, Names())
     for seed in seeds:
         moments = walk(stepper, random.Random(seed))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from genfscheck.checker.cli import run as command
 from genfscheck.checker.cli.library import HARDENED, Library
 from genfscheck.checker.conform.log import save
 from genfscheck.checker.conform.report import conforms
+from genfscheck.refimpl.conformance import compiled
 from genfscheck.refimpl.conformance.runs import Bench
 from genfscheck.refimpl.conformance.subject import hidden, log_of
 from genfscheck.refimpl.conformance.world import Unsupported
@@ -29,7 +31,8 @@ UNSUPPORTED: set[str] = set()
 def bench(name: str, variant: str) -> Bench:
     scenario = LIBRARY.find(name)
     assert scenario is not None
-    return Bench(scenario, LIBRARY.compile(scenario, variant, ()))
+    fixes = LIBRARY.known_fixes if variant == HARDENED else ()
+    return Bench(scenario, compiled.program(scenario, variant, fixes))
 
 
 def follow(name: str, variant: str, seeds: range) -> int:
@@ -74,6 +77,28 @@ def test_an_edited_event_is_noticed() -> None:
         outcome = tested.validate(done)
         assert not conforms(outcome), str(whole[place])
         assert outcome.consumed >= place - 1
+
+
+def test_another_result_is_noticed() -> None:
+    """No call may return another error than it did, nor end without saying so."""
+    tested = bench("read-and-write", "1.18")
+    done = tested.run(1)
+    assert conforms(tested.validate(done))
+    whole = list(done.events)
+    results = [place for place, one in enumerate(whole) if one.kind in ("result", "return")]
+    assert len(results) >= 8
+    for place in results:
+        event = whole[place]
+        changes = [{"error": 5}]
+        if "count" in event.values:
+            changes.append({"count": 0})
+        for change in changes:
+            other = replace(event, values={**event.values, **change})
+            done.events = [*whole[:place], other, *whole[place + 1 :]]
+            outcome = tested.validate(done)
+            assert not conforms(outcome) and outcome.consumed == place, str(event)
+        done.events = whole[:place] + whole[place + 1 :]
+        assert not conforms(tested.validate(done)), str(event)
 
 
 def test_locks_out_of_order_are_noticed() -> None:
