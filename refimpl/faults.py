@@ -26,7 +26,7 @@ KINDS = {
     "journal": _errno.EIO,  # a journal transaction cannot begin
     "full": _errno.ENOSPC,  # the journal must be flushed before a transaction
     "nomem": _errno.ENOMEM,  # the device has no memory for a write of the page daemon
-    "user": _errno.EFAULT,  # the memory of a user who writes
+    "user": _errno.EFAULT,  # the memory of a user who writes, or of one of a direct transfer
     "yield": _errno.EAGAIN,  # a long scan is asked to let others run
 }
 

@@ -105,4 +105,7 @@ def _chunk(vp: Vnode, view: memoryview, off: int, write: bool) -> int:
     error = vp.putpages(kernel.trunc_page(off), kernel.round_page(off + length), flags)
     if error:
         return error
+    error = kernel.faults.hit("user") or 0  # 1725: the user's memory cannot be wired
+    if error:
+        return error
     return do_io(vp, off, UserMemory(view), length, PGO_SYNCIO, write, _dio_iodone)

@@ -10,7 +10,7 @@ from itertools import groupby
 from ..errors import Crashed, MachineDead
 from ..hook import Event
 from ..schedule import Chooser
-from .api import Broken
+from .api import Broken, PowerLost
 from .concurrent import Call, Player, Task, explain, last_fsync, look, prepare
 from .history import History
 from .programs import POWER, PROMISE, REMOUNT
@@ -56,12 +56,12 @@ class _Play:
             bodies["power"] = self._power
         outcome = chooser.run(self.fs.mounted, bodies)
         self.run.steps = outcome.steps
-        if outcome.dead is not None:
-            if not isinstance(outcome.dead, Crashed):
-                outcome.check()
-            return
+        if outcome.dead is not None and not isinstance(outcome.dead, Crashed):
+            outcome.check()
         allowed = self.task.fault.answers if self.task.fault is not None else ()
         for raised in outcome.raised.values():
+            if isinstance(raised, MachineDead | PowerLost):
+                continue  # whom the end of the power met inside a call
             if not isinstance(raised, OSError) or raised.errno not in allowed:
                 raise raised
 

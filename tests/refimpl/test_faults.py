@@ -235,6 +235,25 @@ def test_direct_transfers_report_through_the_page_cache(tmp_path: Path) -> None:
             assert file.stat().pages > 0
 
 
+def test_memory_that_a_direct_transfer_cannot_wire(tmp_path: Path) -> None:
+    """1725: pages were written, and freed for a write, before; the rest goes through the cache."""
+    with mounted(formatted(tmp_path), syncer_period=0.0) as fs:
+        filled(fs)
+        with fs.open("file", "r+", direct=True) as file, fs.open("file", "r+") as other:
+            other.pwrite(b"c" * 4096, 0)
+            fs.faults.arm("user")
+            assert file.pread(4096, 0) == b"c" * 4096
+            assert fs.faults.fired["user"] == 1
+            other.pwrite(b"e", 0)
+            before = fs.kernel.dev.writes
+            fs.faults.arm("user")
+            assert file.pwrite(b"d" * 4096, 0) == 4096
+            assert fs.kernel.dev.writes > before  # the page, not what was written now
+            assert fs.faults.fired["user"] == 2
+            assert file.stat().pages > 0
+            assert other.pread(4096, 0) == b"d" * 4096
+
+
 def test_unmount_reports_what_could_not_be_written(tmp_path: Path) -> None:
     image = formatted(tmp_path)
     fs = mounted(image, syncer_period=0.0)

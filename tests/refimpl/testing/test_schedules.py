@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import random
+import threading
 import time
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ import pytest
 from genfscheck.refimpl import Event, File
 from genfscheck.refimpl.schedule import Chooser, Ready
 from genfscheck.refimpl.testing import (
+    ENDS,
     FEATURES,
     Broken,
     Call,
@@ -85,14 +87,20 @@ def test_a_choice_that_fails_ends_the_run_at_once() -> None:
     assert time.monotonic() - began < 30.0
 
 
-def test_what_a_thread_raises_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A write that does less and says nothing, and an error that no fault explains."""
-    task = Task(4, (1, 2, 3, 4), {"user0": [Call("write", (0, (9,)))]})
+@pytest.mark.parametrize("end", ENDS)
+def test_what_a_thread_raises_is_a_failure(end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A write that does less and says nothing, and errors that no fault explains."""
+    programs = {"user0": [Call("write", (0, (9,)))], "user1": [Call("fsync")]}
+    task = Task(4, (1, 2, 3, 4), programs)
+
+    def first(ready: Sequence[Ready]) -> Ready:
+        """User0 as far as it goes, then user1; with nobody left the power, if there is one."""
+        return min(ready, key=lambda one: one.thread.replace("power", "zzz"))
 
     def played() -> object:
         fs = Reference(page_size=1024, maxphys=4096, patience=2.0)
         try:
-            return run_scheduled(fs, task, Chooser(lambda ready: ready[0])).failure
+            return run_scheduled(fs, task, Chooser(first), end).failure
         finally:
             fs.close()
 
@@ -112,6 +120,16 @@ def test_what_a_thread_raises_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> N
     assert isinstance(failure, Broken) and "128 of 256 bytes" in str(failure)
     monkeypatch.setattr(File, "pwrite", fails)
     assert "for no reason" in str(played())
+    monkeypatch.setattr(File, "pwrite", right)
+    whole = File.fsync
+
+    def hears(self: File) -> None:
+        whole(self)
+        if threading.current_thread().name == "user1":
+            raise OSError(errno.EIO, "an fsync for no reason")
+
+    monkeypatch.setattr(File, "fsync", hears)
+    assert "an fsync for no reason" in str(played())
 
 
 def test_a_schedule_is_told_by_lines_of_the_source() -> None:
