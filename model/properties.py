@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from ..checker.lang.prelude import NOBODY, NULL, invariant, pure
 from .genfs.constants import round_page
-from .kernel.data import contents_right, unfinished
+from .kernel.data import contents_right
 from .kernel.fs import gop_size
 from .kernel.state import Page, Vnode, bufs, kvas, pages, perthread, uvm, vnodes
 from .kernel.types import (
@@ -77,11 +77,11 @@ def flags_are_legal() -> bool:
 def dirty_is_listed() -> bool:
     """A page at rest that is dirty, or may become so without a fault: its vnode is listed.
 
-    Wired pages being written by a device, and pages past the end of the file, are excepted.
+    Pages past the end of the file are excepted.  (So would be wired pages that a device writes
+    to: no device here does.)
     """
     return all(
         pg.flags & PG.BUSY
-        or pg.wired
         or pg.offset >= end_of_pages(pg.uobject)
         or (pg.flags & PG.CLEAN and not pg.modified and not writable(pg))
         or pg.uobject.v_iflag & VI.ONWORKLST
@@ -117,7 +117,7 @@ def pages_are_counted() -> bool:
             and vp.v_numoutput >= 0
             for vp in vnodes
         )
-        and uvm.paging >= 0
+        and uvm.paging == sum(1 for pg in pages if pg.live and pg.flags & PG.PAGEOUT)
     )
 
 
@@ -158,7 +158,6 @@ def holes_are_guarded() -> bool:
     """A valid page over a hole is RDONLY, or has no writable mapping and no unsaved store."""
     return all(
         not over_hole(vp, u)
-        or unfinished(vp, u)
         or vp.tree[u >> PAGE_SHIFT] is NULL
         or vp.tree[u >> PAGE_SHIFT].flags & (PG.BUSY | PG.RDONLY)
         or (

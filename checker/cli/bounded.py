@@ -86,7 +86,9 @@ def check_bounded(task: Task, tell: Tell) -> Outcome:
         task.traces.mkdir(parents=True, exist_ok=True)
         path = task.traces / f"{task.scenario.name}-{number}.json"
         save(trace, path)
-        known = library.findings.find(one.found.property, trace.lines, task.scenario.name)
+        known = library.findings.find(
+            one.found.property, trace.lines, task.scenario.name, trace.fixes
+        )
         violations.append(
             Violation(
                 property=one.found.property,

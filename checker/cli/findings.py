@@ -66,7 +66,9 @@ def find_again(task: FindTask, tell: Report) -> dict[str, Trace]:
     found: dict[str, Trace] = {}
     for violation in result.violations:
         trace = counterexample(library, task.scenario, program, violation, result.stops)
-        known = library.findings.find(violation.property, trace.lines, task.scenario.name)
+        known = library.findings.find(
+            violation.property, trace.lines, task.scenario.name, trace.fixes
+        )
         if known is None:
             continue
         best = found.get(known.id)

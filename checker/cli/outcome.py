@@ -72,10 +72,15 @@ def report(
         "schema": SCHEMA,
         "variant": variant,
         "engine": engine,
-        "verdict": overall(outcomes),
+        "verdict": _told(overall(outcomes), interrupted),
         "interrupted": interrupted,
         "results": [_result(outcome) for outcome in outcomes],
     }
+
+
+def _told(verdict: Verdict, interrupted: bool) -> Verdict:
+    """What was not begun may hold or not."""
+    return "inconclusive" if interrupted and verdict == "holds" else verdict
 
 
 def _result(outcome: Outcome) -> dict[str, Any]:

@@ -68,7 +68,9 @@ def check_scenario(task: Task, tell: Report) -> Outcome:
         task.traces.mkdir(parents=True, exist_ok=True)
         path = task.traces / f"{task.scenario.name}-{number}.json"
         save(trace, path)
-        known = library.findings.find(found.property, trace.lines, task.scenario.name)
+        known = library.findings.find(
+            found.property, trace.lines, task.scenario.name, trace.fixes
+        )
         violations.append(
             Violation(
                 property=found.property,

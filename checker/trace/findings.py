@@ -7,6 +7,7 @@ must pass, or scenarios that it must come from.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,11 +106,18 @@ class Findings:
     entries: tuple[Finding, ...] = ()
     promises: tuple[Promise, ...] = ()
 
-    def find(self, prop: str, lines: tuple[int, ...], scenario: str) -> Finding | None:
-        """The finding that a violation is: the one that asks for most lines, first listed."""
+    def find(
+        self, prop: str, lines: tuple[int, ...], scenario: str, fixes: Collection[str]
+    ) -> Finding | None:
+        """The finding that a violation is: the one that asks for most lines, first listed.
+
+        One whose fix is in force it cannot be: then something else leads there.
+        """
         best: Finding | None = None
         closest = -1
         for entry in self.entries:
+            if entry.fix in fixes:
+                continue
             fit = entry.fit(prop, lines, scenario)
             if fit is not None and fit > closest:
                 best, closest = entry, fit

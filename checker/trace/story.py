@@ -74,7 +74,7 @@ def tell(
         final=tuple(difference(names, replay.initial, final)),
         doc=doc,
         promise=table.promise(broken.property),
-        finding=table.find(broken.property, trace.lines, trace.scenario),
+        finding=table.find(broken.property, trace.lines, trace.scenario, trace.fixes),
         blocked=tuple(blocked_threads(names, final)),
         held=tuple(
             (thread.name, locks)

@@ -65,6 +65,15 @@ def _right_pages(pgs: PageArray, n: int32, off: off_t, fake: bool, rdonly: bool)
 
 
 @pure
+def _all_inside(vp: Vnode, pgs: PageArray, n: int32, off: off_t) -> bool:
+    """Is every requested page inside the file there?"""
+    return all(
+        i >= n or off + (i << PAGE_SHIFT) >= vp.v_size or _is_page(pgs[i])
+        for i in range(GETPAGES_SLOTS)
+    )
+
+
+@pure
 def _dontcares_kept(pgs: PageArray, n: int32, shadow: int32) -> bool:
     return all(
         i >= n or (pgs[i] is PGO_DONTCARE) == (((shadow >> i) & 1) != 0)
@@ -112,12 +121,14 @@ def call_getpages(
         if not (flags & PGO.LOCKED):
             mutex_exit(vp.interlock)
         return EINVAL
+    journal: bool = perthread[me()].in_wapbl
     vp.inside += 1
     error: errno = 0
     count: int32 = 0
     error, count = genfs_getpages(vp, off, pgs, n, centre, write, flags, have_m)
     vp.inside -= 1
     check("claim-11-getpages", _as_at_entry(vp, depth, held), "a lock or a transaction stays")
+    check("claim-11-getpages", perthread[me()].in_wapbl == journal, "a journal transaction stays")
     if flags & PGO.LOCKED:
         check("claim-11-getpages", mutex_owned(vp.interlock), "LOCKED, and the lock is gone")
         check("claim-11-getpages", _owns_only(pgs), "owns pages that it did not return")
@@ -135,6 +146,7 @@ def call_getpages(
         else:
             check("claim-11-getpages", _owns_only(pgs), "owns pages that it did not return")
             check("claim-11-getpages", _is_page(pgs[centre]), "no error, and no page")
+            check("claim-11-getpages", _all_inside(vp, pgs, n, off), "no error, and a page missing")
             check(
                 "claim-11-getpages",
                 _right_pages(
@@ -171,6 +183,7 @@ def call_putpages(
     if _is_dead(vp):
         mutex_exit(vp.interlock)
         return 0 if vp.dead else EINVAL
+    journal: bool = perthread[me()].in_wapbl
     vp.inside += 1
     perthread[me()].no_sleep = (
         not flags & (PGO.CLEANIT | PGO.SYNCIO) or bool(flags & PGO.BUSYFAIL)
@@ -187,6 +200,7 @@ def call_putpages(
     vp.inside -= 1
     check("claim-11-putpages", not mutex_owned(vp.interlock), "returns with the object lock")
     check("claim-11-putpages", _as_at_entry(vp, depth, locked), "a lock or a transaction stays")
+    check("claim-11-putpages", perthread[me()].in_wapbl == journal, "a journal transaction stays")
     check("claim-11-putpages", _owns_none(), "leaves the caller with busy pages")
     check("claim-11-putpages", _no_markers(vp), "leaves a marker in the list")
     return error

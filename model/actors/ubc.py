@@ -10,6 +10,7 @@ from ...checker.lang.prelude import (
     NULL, array, choose_bool, int32, kassert, mutex_enter, mutex_exit, routine, wakeup,
 )  # fmt: skip
 from ..genfs.constants import round_page, trunc_page
+from ..kernel.data import user_failed
 from ..kernel.pages import uvm_page_disown, uvm_page_unbusy, uvm_pagefree
 from ..kernel.pmap import (
     mapping_protection, needs_writefault, page_store, pmap_enter, window_store,
@@ -136,6 +137,7 @@ def copy_over(vp: Vnode, off: off_t, end: off_t, value: token, depth: int32) -> 
     if _user_fails():
         error = EFAULT
         what = ZERO
+        user_failed(vp, off, end)
     u: off_t = off
     while u < round_page(end):
         page_store(pgs[(u - start) >> PAGE_SHIFT], u, what if u < end else ZERO)

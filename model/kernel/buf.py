@@ -414,9 +414,9 @@ def uvm_aio_aiodone(bp: Buf) -> None:
                 pg.flags &= ~PG.PAGEOUT
                 paged_out += 1
             pg.flags &= ~PG.CLEAN
+            excuse_flushes(vp, pg.offset)
             if fixed("failed-write-stays-dirty"):
                 pg.flags &= ~PG.RELEASED
-                excuse_flushes(vp, pg.offset)
             uvm_pageactivate(pg)
         if pg.flags & PG.FAKE:
             kassert(not write)

@@ -111,6 +111,15 @@ def begin_write(vp: Vnode, low: off_t, high: off_t, value: token) -> None:
 
 
 @atomic
+def user_failed(vp: Vnode, low: off_t, high: off_t) -> None:
+    """The user's memory failed: the kernel put zeros where this part of a write was to go."""
+    for u in range(FILE_UNITS):
+        if low <= u and u < high:
+            vp.before[u] |= token_bit(ZERO)
+            _add(vp, u, token_bit(ZERO))
+
+
+@atomic
 def end_write(vp: Vnode, done: off_t) -> None:
     """It ends; what it did not reach, from ``done`` on, is what was there, or not."""
     for u in range(FILE_UNITS):

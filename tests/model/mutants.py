@@ -108,6 +108,12 @@ MUTANTS = [
         "block-of-two-pages", "claim-11-getpages", long=True,
     ),
     Mutant(
+        "one-page-of-several", GETPAGES,
+        "= min(orignpages, round_page(memeof - origoffset) >> PAGE_SHIFT)  # 268-269",
+        "= 1  # 268-269",
+        "read-of-two-pages", "claim-11-getpages",
+    ),
+    Mutant(
         "array-not-cleared", GETPAGES,
         "            pgs.fill(NULL)  # 381\n",
         "",
@@ -384,6 +390,12 @@ MUTANTS = [
         "wired-and-two-fsyncs", "claim-6-integrity", long=True,
     ),
     Mutant(
+        "wired-page-unlists", PUTPAGES,
+        "                    cleanall = False  # 999",
+        "                    pass  # 999",
+        "wired-and-fsync", "claim-3-dirty-listed", long=True,
+    ),
+    Mutant(
         "mapping-not-protected", PUTPAGES,
         "                    pmap_page_protect(pg, Prot.READ)  # 996-997",
         "                    pass  # 996-997",
@@ -460,7 +472,13 @@ MUTANTS = [
         "journal-left-open", PUTPAGES,
         "            WAPBL_END()  # 1212\n",
         "            pass  # 1212\n",
-        "journal-fault-and-fsync", "deadlock", long=True,
+        "journal-fault-and-fsync", "claim-11-putpages", long=True,
+    ),
+    Mutant(
+        "journal-left-open-without-pages", PUTPAGES,
+        "                    WAPBL_END()  # 811\n",
+        "                    pass  # 811\n",
+        "journal-error-and-empty-file", "claim-11-putpages",
     ),
     Mutant(
         "journal-error-keeps-transaction", PUTPAGES,

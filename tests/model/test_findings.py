@@ -33,7 +33,9 @@ def test_golden_trace(entry: Finding) -> None:
     assert trace.scenario == entry.scenario
     _, program = LIBRARY.compile_trace(trace, path)
     reexecute(program, trace, str(path))
-    found = LIBRARY.findings.find(trace.broken.property, trace.lines, trace.scenario)
+    found = LIBRARY.findings.find(
+        trace.broken.property, trace.lines, trace.scenario, trace.fixes
+    )
     assert found is not None and found.id == entry.id
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import pytest
 
 from genfscheck.checker.cli.library import HARDENED
+from genfscheck.model.kernel.state import Faults
 
 from .suite import SCENARIOS, VARIANTS, compiled, expected, explored, lines_reached, outcome, tiers
 
@@ -30,6 +31,13 @@ def test_says_what_it_asks(name: str) -> None:
     assert scenario.question.strip()
     assert scenario.exercises
     assert all(word.strip() for word in scenario.exercises)
+
+
+def test_every_fault_happens_somewhere() -> None:
+    """A budget that is nowhere above zero would hide all that the fault leads to."""
+    kinds = set(Faults.__annotations__)
+    calls = [scenario.setup for scenario in SCENARIOS.values() if scenario.setup is not None]
+    assert {kind for call in calls for kind in kinds if call.arguments.get(kind, 0) != 0} == kinds
 
 
 @pytest.mark.parametrize("name", tiers(QUICK))

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from genfscheck.checker.cli import work
+from genfscheck.checker.cli.outcome import Outcome, report
 from genfscheck.checker.explore import refine
 
 TOY = Path(__file__).with_name("toy")
@@ -175,6 +176,14 @@ def test_interrupt_keeps_the_results_so_far(tmp_path: Path) -> None:
     report = json.loads((tmp_path / "out.json").read_text())
     assert report["interrupted"] is True
     assert [entry["verdict"] for entry in report["results"]] == ["holds", "inconclusive"]
+
+
+@pytest.mark.parametrize(("interrupted", "told"), [(False, "holds"), (True, "inconclusive")])
+def test_what_was_not_begun_may_hold_or_not(interrupted: bool, told: str) -> None:
+    """A scenario that was never begun has no result: the others alone do not make a verdict."""
+    done = Outcome("careful", "holds", states=1, transitions=0, seconds=0.0, complete=True)
+    whole = report([done], variant="1.18", engine="python", interrupted=interrupted)
+    assert whole["verdict"] == told
 
 
 @pytest.mark.parametrize("corruption", ["choices", "thread", "dropped"])

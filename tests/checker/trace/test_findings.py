@@ -60,8 +60,16 @@ def table(tmp_path: Path, text: str) -> Path:
 def test_recognised(
     tmp_path: Path, prop: str, lines: tuple[int, ...], scenario: str, found: str | None
 ) -> None:
-    finding = load_findings(table(tmp_path, GOOD)).find(prop, lines, scenario)
+    finding = load_findings(table(tmp_path, GOOD)).find(prop, lines, scenario, ())
     assert (finding.id if finding else None) == found
+
+
+def test_not_with_its_fix(tmp_path: Path) -> None:
+    findings = load_findings(table(tmp_path, GOOD))
+    first = findings.entries[0]
+    assert findings.find("deadlock", (10, 11), "one", ()) is first
+    assert findings.find("deadlock", (10, 11), "one", {"of-something-else"}) is first
+    assert findings.find("deadlock", (10, 11), "one", {first.fix}) is None
 
 
 def test_none_yet(tmp_path: Path) -> None:
