@@ -38,6 +38,8 @@ class _Tally:
     departed: int = 0
     given_up: int = 0
     died: int = 0
+    broke: int = 0
+    unsound: int = 0  # with all fixes nothing should break or end early
 
     def add(self, one: Validated) -> None:
         self.logs += 1
@@ -46,6 +48,8 @@ class _Tally:
         self.departed += one.verdict == DEPARTS
         self.given_up += one.verdict == INCONCLUSIVE
         self.died += bool(one.died)
+        self.broke += bool(one.broken)
+        self.unsound += one.variant == HARDENED and bool(one.broken or one.died)
 
     @property
     def verdict(self) -> str:
@@ -55,8 +59,9 @@ class _Tally:
 
     @property
     def status(self) -> int:
-        statuses = {DEPARTS: EXIT_VIOLATED, CONFORMS: EXIT_HOLDS}
-        return statuses.get(self.verdict, EXIT_INCONCLUSIVE)
+        if self.departed or self.unsound:
+            return EXIT_VIOLATED
+        return EXIT_HOLDS if self.verdict == CONFORMS else EXIT_INCONCLUSIVE
 
     def summary(self) -> str:
         rate = self.events / self.seconds if self.seconds else 0.0
@@ -65,6 +70,7 @@ class _Tally:
             f"{self.verdict}: {logs}, {self.events:,} events, "
             f"validated at {rate:,.0f} events a second"
             + (f"; {self.died} ended early" if self.died else "")
+            + (f"; in {self.broke} a property breaks" if self.broke else "")
         )
 
 
@@ -131,7 +137,8 @@ def _table(rows: Mapping[str, str]) -> Iterator[str]:
 def conform(subject: Subject, log: Path | None, hidden: bool, report: Path | None) -> int:
     """Validate a saved log as a behaviour of the model.
 
-    Exit status: 0 it is one; 1 it departs; 2 bad input; 3 the search was given up.
+    Exit status: 0 it is one; 1 it departs, or breaks a property or ends early with all fixes;
+    2 bad input; 3 the search was given up.
     """
     module = conformance(subject)
     if hidden:
@@ -156,7 +163,8 @@ def conform(subject: Subject, log: Path | None, hidden: bool, report: Path | Non
 @click.option("--threads", type=click.IntRange(1, 6), default=4, show_default=True,
               help="Threads of users.")
 @click.option("--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True,
-              help="How long to go on making logs.")
+              help="How long to run and to validate, what is compiled before not counted; the "
+                   "log that is begun is finished.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--variant", type=str, default=HARDENED, metavar="NAME", show_default=True)
 @click.option("--geometry", "geometries", multiple=True, metavar="NAME",
@@ -184,7 +192,8 @@ def stress(
 ) -> int:
     """Run random mixes of calls on real threads, and validate what they logged.
 
-    Exit status: 0 every log is a behaviour of the model; 1 one departs; 3 inconclusive.
+    Exit status: 0 every log is a behaviour of the model; 1 one departs, or breaks a property or
+    ends early with all fixes; 3 inconclusive.
     """
     module = conformance(subject)
     known = module.geometries()

@@ -39,12 +39,17 @@ def code_digest(places: Iterable[Path]) -> str:
 
 @contextlib.contextmanager
 def _many_objects() -> Iterator[None]:
-    """Millions of objects come into being and stay: looking through them for garbage is vain."""
+    """Many objects come into being and stay: looking through them for garbage is vain, for ever.
+
+    They take turns with those made before, so that what is given up can be found after all.
+    """
     enabled = gc.isenabled()
     gc.disable()
+    gc.unfreeze()
     try:
         yield
     finally:
+        gc.freeze()
         if enabled:
             gc.enable()
 

@@ -10,15 +10,14 @@ program that breaks a promise goes on as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple, Protocol
 
 from ..explore.asking import guarded_reads
 from ..explore.engine import Facts, facts, fine_stops
 from ..explore.exprgen import OutOfBounds
 from ..explore.interpret import FUEL
-from ..explore.intervals import Env
+from ..explore.intervals import Env, Interval
 from ..explore.layout import Layout
 from ..explore.pygen import FORK, GOTO, STOP, VIOLATION, Checks, Leaf, ThreadCode, ThreadGen, _Pass
 from ..lang import ir
@@ -49,8 +48,7 @@ class Vocabulary(Protocol):
     def touched(self, service: str, variable: str, write: bool) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Label:
+class Label(NamedTuple):
     """The static part of a step: its name, whether it shows, and where it is."""
 
     name: str
@@ -58,8 +56,7 @@ class Label:
     nodes: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """One outcome of a step.
 
     ``after`` is None where the model cannot go on (``stopped`` says why).  ``broken`` are
@@ -139,13 +136,27 @@ def service_of(instr: ir.Instr, services: frozenset[str]) -> str:
     return ""
 
 
+def _thrifty(known: Facts) -> Facts:
+    """The same with one object for all equal ones: most nodes know what their neighbours know."""
+    spans: dict[Interval, Interval] = {}
+    same: dict[tuple[tuple[int, Interval], ...], Env] = {}
+    masks: dict[int, int] = {}
+    for row in known.envs:
+        for node, env in enumerate(row):
+            items = tuple((var, spans.setdefault(span, span)) for var, span in env.items())
+            row[node] = same.setdefault(items, dict(items))
+    for live in known.live:
+        live.before[:] = [masks.setdefault(mask, mask) for mask in live.before]
+    return known
+
+
 class Stepper:
     """The fine steps of a program, with labels."""
 
     def __init__(self, program: ir.Program, vocabulary: Vocabulary) -> None:
         self.program = program
         self.vocabulary = vocabulary
-        self.known: Facts = facts(program)
+        self.known: Facts = _thrifty(facts(program))
         # What no thread stores, the compiler has put in place: nobody reads it any more.
         self.stored = frozenset(
             access.var
@@ -156,6 +167,8 @@ class Stepper:
         )
         stops = fine_stops(program)
         self.layout = Layout(program, stops, self.known.live)
+        pcs = [own.pc for own in self.layout.threads]
+        self._pcs = [(pc.offset, pc.offset + pc.width) for pc in pcs]
         self._touched: list[Touch] = []
         self._broken: list[int] = []
         self._tracers = [self._tracer(number) for number in range(len(program.threads))]
@@ -185,6 +198,11 @@ class Stepper:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+        # Each number that comes from a pickle is an object of its own: there are a million.
+        nodes = list(range(max(len(thread.code) for thread in self.program.threads)))
+        for tracer in self._tracers:
+            for leaf in tracer.leaves:
+                object.__setattr__(leaf, "path", tuple([nodes[node] for node in leaf.path]))
         self._begin()
 
     def _static(self) -> None:
@@ -232,21 +250,26 @@ class Stepper:
 
     def stands(self, state: bytes, thread: int) -> int:
         """The node at which a thread stands, -1 where it has ended."""
-        own = self.layout.threads[thread]
-        number = own.pc.load(state)
-        return -1 if number == 0 else own.stops[number - 1]
+        number = self._pc(state, thread)
+        return -1 if number == 0 else self.layout.threads[thread].stops[number - 1]
+
+    def _pc(self, state: bytes, thread: int) -> int:
+        """As the layout has it, which is too general to be quick."""
+        start, end = self._pcs[thread]
+        return state[start] if end == start + 1 else state[start] | state[start + 1] << 8
 
     def steps(
         self, state: bytes, thread: int, decisions: Mapping[str, int] | None = None
-    ) -> Iterator[Step]:
+    ) -> list[Step]:
         """Every outcome of the next step of a thread; none where it must wait or has ended.
 
         A choice whose label is in ``decisions`` has that outcome and no other.
         """
+        found: list[Step] = []
         code = self._threads[thread]
-        fragment = code.entry[self.layout.threads[thread].pc.load(state)]
+        fragment = code.entry[self._pc(state, thread)]
         if fragment is None:
-            return
+            return found
         vector, local = bytearray(state), [0] * code.scratch
         leaves: tuple[int, ...] = ()
         choices: tuple[int, ...] = ()
@@ -271,8 +294,8 @@ class Stepper:
                 leaves += (end,)
                 kind = code.kinds[end]
                 if kind == STOP:
-                    yield Step(
-                        bytes(vector), self.label(thread, leaves), seen, choices, wrong
+                    found.append(
+                        Step(bytes(vector), self.label(thread, leaves), seen, choices, wrong)
                     )
                 elif kind == GOTO:
                     target = code.targets[end]
@@ -295,9 +318,10 @@ class Stepper:
                     leaf = code.leaves[end]
                     stopped = f"{leaf.name} at node {leaf.node}"
             if stopped:
-                yield Step(None, self.label(thread, leaves), seen, choices, wrong, stopped)
+                label = self.label(thread, leaves)
+                found.append(Step(None, label, seen, choices, wrong, stopped))
             if not todo:
-                return
+                return found
             fragment, data, local, leaves, choices, seen, wrong = todo.pop()  # type: ignore
             vector = bytearray(data)  # type: ignore[call-overload]
             fuel = FUEL

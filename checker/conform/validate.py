@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
+from ..lang import ir
 from .steps import HARD, Label, Step, Stepper
 
 # Events that the search may come back over.  A log that needs more is refused, never accepted.
@@ -29,7 +30,7 @@ STUCK: Final = "stuck"
 BROKEN: Final = "broken"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: there is one for each event, and that is four times as slow
 class Pattern:
     """What the model must do for one event.
 
@@ -42,8 +43,8 @@ class Pattern:
 
     ``end``: no event, but how the program ended.  ENDED: one of ``threads`` has, after hidden
     steps.  STUCK: none of them comes to a step that shows, other than one of ``names``.
-    BROKEN: one of them breaks a property before, or in, its next step that shows; or has done so
-    with event ``since``, its last, or behind that.
+    BROKEN: one of them breaks a property, other than one of ``names``, before, or in, its next
+    step that shows; or has done so with event ``since``, its last, or behind that.
     """
 
     threads: tuple[int, ...]
@@ -65,8 +66,7 @@ class Pattern:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class Broken:
+class Broken(NamedTuple):
     """A property that does not hold on the way that the log took."""
 
     event: int
@@ -91,11 +91,9 @@ class Outcome:
     broken: list[Broken] = field(default_factory=list)
     stopped: str = ""
     exhausted: bool = False
-    final: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
-class _Way:
+class _Way(NamedTuple):
     """One way through an event: the state after it, and what was broken on it."""
 
     after: bytes | None
@@ -104,11 +102,10 @@ class _Way:
     stopped: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
+class _Place(NamedTuple):
     """Where the search is: before a pattern, in a state, with the ways that are left to try."""
 
-    index: int
+    at: int
     state: bytes
     ways: Iterator[_Way]
     marks: tuple[Broken, ...]
@@ -185,13 +182,13 @@ class Validator:
 
         index, pattern = tape.at(0)
         if pattern is None:
-            result.consumed, result.whole, result.final = index, True, initial
+            result.consumed, result.whole = index, True
             return result
         path.append(_Place(index, initial, self._ways(pattern, initial), ()))
         furthest = index
         while path:
             place = path[-1]
-            index = place.index
+            index = place.at
             way = next(place.ways, None)
             looked += 1
             spent = looked > (100_000 + 20 * furthest if budget is None else budget)
@@ -215,7 +212,7 @@ class Validator:
             found = tuple(Broken(index, way.thread, node) for node in way.broken)
             following, pattern = tape.at(index + 1)
             if pattern is None:
-                result.consumed, result.whole, result.final = following, True, way.after
+                result.consumed, result.whole = following, True
                 result.stopped = ""
                 result.states.clear()
                 result.broken = [*marks(), *found]
@@ -224,20 +221,25 @@ class Validator:
                 continue
             furthest = max(furthest, following)
             ways = self._ways(pattern, way.after)
-            if pattern.end == BROKEN and _has_broken(pattern, [*marks(), *found]):
+            if pattern.end == BROKEN and self._has_broken(pattern, [*marks(), *found]):
                 ways = iter([_Way(way.after)])
             path.append(_Place(following, way.after, ways, found))
             if len(path) > WINDOW:
                 over = path.popleft()
                 broken += over.marks
-                failed.pop(over.index, None)
-                tape.forget(over.index + 1)
+                failed.pop(over.at, None)
+                tape.forget(over.at + 1)
                 dropped = True
         result.steps = self._steps
         result.exhausted = (self._cut or dropped) and not result.whole
         return result
 
     def _ways(self, pattern: Pattern, state: bytes) -> Iterator[_Way]:
+        if len(pattern.threads) == 1 and not pattern.end and not pattern.optional:
+            return self._reach(pattern, state, pattern.threads[0])  # mostly
+        return self._several(pattern, state)
+
+    def _several(self, pattern: Pattern, state: bytes) -> Iterator[_Way]:
         if pattern.end == STUCK:
             if not any(self._goes_on(pattern, state, thread) for thread in pattern.threads):
                 yield _Way(state)
@@ -257,6 +259,7 @@ class Validator:
 
         Depth first; those that need have no event are passed, and are among what it yields.
         """
+        steps = self.stepper.steps
         seen = {state}
         todo: list[tuple[bytes, tuple[int, ...]]] = [(state, ())]
         while todo:
@@ -265,9 +268,9 @@ class Validator:
                 return
             before, broken = todo.pop()
             further: list[tuple[bytes, tuple[int, ...]]] = []
-            for step in self.stepper.steps(before, thread, pattern.decisions):
+            for step in steps(before, thread, pattern.decisions):
                 self._steps += 1
-                wrong = (*broken, *step.broken)
+                wrong = broken + step.broken
                 yield before, step, wrong
                 if step.label.level == HARD or step.after is None or step.after in seen:
                     continue
@@ -277,14 +280,14 @@ class Validator:
 
     def _reach(self, pattern: Pattern, state: bytes, thread: int) -> Iterator[_Way]:
         """Hidden steps of the thread, then the one that the event is, or its end."""
-        stands = self.stepper.stands
+        stands, names = self.stepper.stands, pattern.names
         ends = pattern.end == ENDED
         if ends and stands(state, thread) == -1:
             yield _Way(state, thread)
             return
         for before, step, broken in self._quiet(pattern, state, thread):
             label = step.label
-            if label.name in pattern.names and self.matches(pattern, before, step):
+            if label.name in names and self.matches(pattern, before, step):
                 yield _Way(step.after, thread, broken, step.stopped)
             if ends and label.level != HARD and step.after is not None:
                 if stands(step.after, thread) == -1:
@@ -298,8 +301,26 @@ class Validator:
 
     def _breaks(self, pattern: Pattern, state: bytes, thread: int) -> Iterator[_Way]:
         for _, step, broken in self._quiet(pattern, state, thread):
-            if broken or step.after is None:
+            if step.after is None or self._counts(pattern, thread, broken):
                 yield _Way(state, thread, broken)
+
+    def _has_broken(self, pattern: Pattern, marks: Iterable[Broken]) -> bool:
+        since = pattern.since
+        return since is not None and any(
+            one.thread in pattern.threads
+            and one.event >= since
+            and self._counts(pattern, one.thread, (one.node,))
+            for one in marks
+        )
+
+    def _counts(self, pattern: Pattern, thread: int, broken: Iterable[int]) -> bool:
+        """Is one of these the check of a property that stops the program?"""
+        code = self.stepper.program.threads[thread].code
+        actions = (code[node].action for node in broken)
+        return any(
+            not (isinstance(action, ir.Check) and action.name in pattern.names)
+            for action in actions
+        )
 
     def matches(self, pattern: Pattern, before: bytes, step: Step) -> bool:
         """Does the step touch and leave what the pattern says?"""
@@ -327,13 +348,6 @@ class Validator:
                 if step.label.level == HARD and (thread, step.label) not in found:
                     found.append((thread, step.label))
         return found
-
-
-def _has_broken(pattern: Pattern, marks: Iterable[Broken]) -> bool:
-    since = pattern.since
-    return since is not None and any(
-        one.thread in pattern.threads and one.event >= since for one in marks
-    )
 
 
 _ANY: Final = Pattern(())

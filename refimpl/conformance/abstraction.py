@@ -18,6 +18,7 @@ from ..kva import Window
 from ..pages import Entry, Marker, Page
 from ..sync import Lwp, Mutex, RwLock
 from ..trans import EXCLUSIVE, NORMAL, SUSPENDED, SUSPENDING
+from .labels import TRANSACTIONS
 from .world import UNIT, World
 
 Value = int | None
@@ -34,7 +35,6 @@ UNSEEN: Final[Mapping[str, str]] = {
     "bufs.b_iodone": "a function; compared by what it does",
     "bufs.parent": "an event says it",
     "kvas.emergency": "which window a page daemon has; compared by who gets one",
-    "perthread.fstrans_type": "that of a thread inside none means nothing",
     "vnodes.dead": "set in a step without an event; compared by what the vnode answers then",
     "vnodes.reclaimer": "as vnodes.dead",
     "faults.": "budgets of the scenario",
@@ -154,12 +154,16 @@ class Abstraction:
                     asleep[self._indices[lwp.name]] = channel
         view["threads.wchan"] = asleep
         counts: list[Value] = [0] * self._nobody
+        types: list[Value] = [None] * self._nobody  # of who is inside none it means nothing
         for lwp in kernel.machine.lwps:
             if lwp.name in self._indices:
                 # Who suspends is inside from before the state changes until after it is normal.
                 enters = lwp.trans_type == EXCLUSIVE and kernel.fstrans.state == NORMAL
                 counts[self._indices[lwp.name]] = None if enters else lwp.trans
+                if lwp.trans and lwp.trans_type != EXCLUSIVE:
+                    types[self._indices[lwp.name]] = TRANSACTIONS[lwp.trans_type]
         view["perthread.fstrans_count"] = counts
+        view["perthread.fstrans_type"] = types
         self._mutex(view, "uvm.pageqlock", kernel.uvm.pageqlock)
         view["mount.fstrans"] = [_STATES[kernel.fstrans.state]]
         if kernel.wapbl is not None:
@@ -198,7 +202,6 @@ class Abstraction:
                 "queued": [int(page in uvm.active or page in uvm.inactive) if idle else None],
                 "pte": self._rights(page, width),
                 "data": self._tokens(page.data),
-                "wanted": [],
             }
             view.setdefault("pages.live", []).append(int(live))
             for field, values in fields.items():

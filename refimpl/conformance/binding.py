@@ -14,7 +14,7 @@ from ...checker.conform.validate import BROKEN, ENDED, STUCK, Pattern
 from ..hook import Event
 from ..pages import PG_RELEASED
 from ..sync import Word
-from .labels import RESULTS
+from .labels import RESULTS, TRANSACTIONS, UNASSERTED
 from .world import UNIT
 
 # Events without a step in the model, and why.
@@ -38,6 +38,18 @@ HIDDEN_CASES: Final[Mapping[str, str]] = {
     "block_free of a hole": "nothing happens",
     "heap_alloc that succeeds": "a step only where it might have failed",
     "wakeup of Ubc": "the windows' own: all windows are one mapping in the model",
+    "value bmap.run": "how far the blocks go on: what uses it asks again or has events",
+    "value nestiobuf_done.count, error": "seen by who waits for the master",
+    "value rw_exit.to": "who gets the lock says so in an event",
+    "value pmap_protect.prot": "where the page is not mapped: else what its entries become",
+    "value wakeup.chan": "where somebody sleeps there: else nothing happens",
+    "value of an access that fails": "which page it was: the fault's events say it",
+    "value biodone.done, nestiobuf_done.done": "who waits for the buffer goes on, or does not",
+    "value block_alloc.new": "whether the block is new is seen by what it holds",
+    "value fill.length": "that more was zeroed than it says is seen in what is compared later",
+    "value fstrans_start.type": "of one within another",
+    "value kva_free.pages": "as kva_alloc.pages",
+    "value block_free.block": "that there is none afterwards is compared",
 }
 # Locks and channels that the model does not have.
 HIDDEN_LOCKS: Final[Mapping[str, str]] = {
@@ -118,8 +130,16 @@ class Binding:
         self._bufs, self._kvas = Numbers(), Numbers()
         self._children: dict[str, str] = {}
         self._calls: dict[str, Mapping[str, int]] = {}
+        self._places: dict[tuple[str, int, int], tuple[int, bytes]] = {}
+        self._locks: dict[str, str | None] = {}
+        self._asleep: dict[int, int] = {}  # who has slept since its last event, and where
         self._queued: set[tuple[str, str]] = set()
         self._written = stepper.stored
+        # The entry of each mapping of each page, as far as the log has come.
+        begin, entries = stepper.initial()[0], self._layout.shared[self._vars["pages.pte"]]
+        self._rights = [
+            entries.load(begin, place) for place in range(given["NPAGES"] * self._mappings)
+        ]
 
     # Places in the state.
 
@@ -128,6 +148,12 @@ class Binding:
 
     def _at(self, name: str, element: int, value: int) -> tuple[int, bytes]:
         """An offset in the state, and the bytes there if the element has this value."""
+        known = self._places.get((name, element, value))
+        if known is None:
+            known = self._places[name, element, value] = self._place(name, element, value)
+        return known
+
+    def _place(self, name: str, element: int, value: int) -> tuple[int, bytes]:
         var = self._vars.get(name)
         if var is None:
             raise BindingError(f"no variable {name!r} in the model")
@@ -158,7 +184,9 @@ class Binding:
 
     def pattern(self, event: Event) -> Pattern | None:
         """The pattern of the next event; None if the model has no such step."""
-        self._who(event)
+        who = self._who(event)
+        if self._asleep:
+            self._asleep.pop(who[0], None)
         if event.kind in HIDDEN_EVENTS and event.kind != "call":
             return None
         rule: Callable[[Event], Pattern | None] | None = getattr(self, f"_on_{event.kind}", None)
@@ -198,7 +226,7 @@ class Binding:
         threads = self._devices if name.startswith("disk") else (self._threads.get(name, -1),)
         if threads != (-1,):
             last = max((n for n, one in enumerate(events) if one.thread == name), default=-1)
-            return Pattern(threads, end=BROKEN, since=max(last, 0))
+            return Pattern(threads, UNASSERTED, end=BROKEN, since=max(last, 0))
         return Pattern(everybody, frozenset({"choose workload operation"}), end=STUCK)
 
     def state(self, values: Iterable[tuple[str, int, int]]) -> Pattern:
@@ -287,6 +315,11 @@ class Binding:
 
     def _lock(self, event: Event) -> str | None:
         lock = str(event.values["lock"])
+        if lock not in self._locks:
+            self._locks[lock] = self._variable(lock)
+        return self._locks[lock]
+
+    def _variable(self, lock: str) -> str | None:
         if _held(lock, HIDDEN_LOCKS):
             return None
         name = lock.rpartition(".")[2]
@@ -358,16 +391,25 @@ class Binding:
         if not lock:
             return None
         (thread,) = self._who(event)
+        channel = self._asleep[thread] = self._channel(str(event.values["chan"]))
         touches = [(f"{lock}.owner", True, 0), ("threads.wchan", True, thread)]
-        return self._step(event, "_fall_asleep", touches)
+        return self._step(
+            event, "_fall_asleep", touches, [("threads.wchan", thread, channel)]
+        )
 
     def _on_wakeup(self, event: Event) -> Pattern | None:
         chan = str(event.values["chan"])
-        if chan.startswith(("page", "output of")) and chan != "pagedaemon":
-            return self._step(event, "wakeup")
         if chan == "Ubc":
             return None
-        raise BindingError(f"no channel {chan!r} in the model")
+        channel = self._channel(chan)
+        woken = [("threads.wchan", one, 0) for one, on in self._asleep.items() if on == channel]
+        return self._step(event, "wakeup", holds=woken)
+
+    def _channel(self, chan: str) -> int:
+        """What a sleeper on it has as its channel in the model: a page's, or the vnode's."""
+        if chan.startswith("output of"):
+            return 1 + self._program.parameters["NPAGES"]
+        return 1 + self._pages.of(chan)
 
     # Pages.
 
@@ -446,10 +488,21 @@ class Binding:
     def _access(self, event: Event, names: tuple[str, ...], write: bool) -> Pattern | None:
         if not event.values["ok"]:
             return self._step(event, names, spares=[("pages.data", write)])
+        pte = self._mapping(event)
+        if event.values["length"] != UNIT:
+            raise BindingError("an access of the world is to one unit")
         number = self._pages.of(event.values["page"])
         place = number * self._page + self._units(event.values["offset"])
         token = ("pages.data", place, self._token(event))
-        return self._step(event, names, [("pages.data", write, place)], [token])
+        where = event.values["number"]
+        assert isinstance(where, int)
+        return self._step(
+            event,
+            names,
+            [("pages.data", write, place), ("pages.pte", None, number * self._mappings + pte)],
+            [token],
+            [("pages.offset", number, where * self._page)],
+        )
 
     def _on_user_load(self, event: Event) -> Pattern | None:
         return self._access(event, ("user_load",), False)
@@ -460,7 +513,7 @@ class Binding:
     def _on_pmap_enter(self, event: Event) -> Pattern | None:
         number = self._pages.of(event.values["page"])
         place = number * self._mappings + self._mapping(event)
-        rights = 2 if event.values["writable"] else 1
+        rights = self._rights[place] = 2 if event.values["writable"] else 1
         return self._step(
             event, "pmap_enter", [("pages.pte", True, place)], [("pages.pte", place, rights)]
         )
@@ -468,7 +521,10 @@ class Binding:
     def _on_pmap_protect(self, event: Event) -> Pattern | None:
         number = self._pages.of(event.values["page"])
         places = [number * self._mappings + m for m in range(self._mappings)]
-        holds = [("pages.pte", place, 0) for place in places] if not event.values["prot"] else []
+        most = 1 if event.values["prot"] else 0
+        for place in places:
+            self._rights[place] = min(self._rights[place], most)
+        holds = [("pages.pte", place, self._rights[place]) for place in places]
         # For a reader's rights nothing need be stored, and for none all is, unread.
         touches = [("pages.pte", None, place) for place in places]
         return self._step(event, "pmap_page_protect", touches, holds)
@@ -560,10 +616,13 @@ class Binding:
         data = [one for one in str(event.values["data"]).split(",") if one]
         if not all(one.isdigit() for one in data):
             raise BindingError(f"data {event.values['data']!r} are not known units")
+        if len(data) != self._units(event.values["count"]):
+            raise BindingError("data are not as many units as were moved")
         place = blkno - self._data
+        held = [("bufs.dir", number, int(bool(event.values["write"])))]
         holds = [("bufs.b_error", number, error)]
         holds += [("blocks.data", place + i, int(token)) for i, token in enumerate(data)]
-        return self._step(event, "_move", [("bufs.dev", True, number)], holds)
+        return self._step(event, "_move", [("bufs.dev", True, number)], holds, held)
 
     def _done(self, name: str) -> None:
         """A child is given back when it is done."""
@@ -575,7 +634,14 @@ class Binding:
         number = self._bufs.of(name)
         self._done(name)
         names = ("_biodone", "_complete", "biodone")
-        return self._step(event, names, [("bufs.b_iodone", False, number)])
+        touches = [("bufs.b_iodone", False, number)]
+        return self._step(event, names, touches, held=[self._error(event, number)])
+
+    def _error(self, event: Event, number: int) -> tuple[str, int, int]:
+        """The error that a buffer has before the step."""
+        error = event.values["error"]
+        assert isinstance(error, int)
+        return "bufs.b_error", number, error
 
     def _on_biowait(self, event: Event) -> Pattern | None:
         number = self._bufs.of(event.values["buf"])
@@ -591,7 +657,8 @@ class Binding:
 
     def _on_aiodone(self, event: Event) -> Pattern | None:
         number = self._bufs.of(event.values["buf"])
-        return self._step(event, "_next_done", [("bufs.b_iodone", True, number)])
+        touches = [("bufs.b_iodone", True, number)]
+        return self._step(event, "_next_done", touches, held=[self._error(event, number)])
 
     def _on_vwakeup(self, event: Event) -> Pattern | None:
         left = event.values["left"]
@@ -607,7 +674,9 @@ class Binding:
         assert isinstance(lbn, int) and isinstance(blkno, int)
         if error:
             return self._step(event, "VOP_BMAP", [("faults.bmap_error", True, 0)])
-        block = -1 if blkno < 0 else (blkno - self._data) // self._block
+        block, inside = divmod(blkno - self._data, self._block) if blkno != -1 else (-1, 0)
+        if inside or block < -1:
+            raise BindingError(f"no block begins at {blkno}")
         return self._step(
             event,
             "VOP_BMAP",
@@ -651,7 +720,11 @@ class Binding:
             return self._step(event, "fstrans_start_nowait", spares=[count])
         value = event.values["count"]
         assert isinstance(value, int)
-        return self._step(event, names, [(*count, thread)], [(count[0], thread, value)])
+        holds = [(count[0], thread, value)]
+        if value == 1:  # inside another one only the depth matters
+            kind = TRANSACTIONS[str(event.values["type"])]
+            holds.append(("perthread.fstrans_type", thread, kind))
+        return self._step(event, names, [(*count, thread)], holds)
 
     def _on_fstrans_done(self, event: Event) -> Pattern | None:
         (thread,) = self._who(event)

@@ -20,18 +20,19 @@ from ..kva import Window
 from ..locks import Mutex, RwLock
 from ..pages import PG_CLEAN, PG_RDONLY, PG_WANTED
 from ..threads import Machine
-from ..trans import Fstrans
+from ..trans import LAZY, SHARED, Fstrans
 from ..vm import VmMap
 from ..words import Word
 
 
 @dataclass(frozen=True)
 class Broken:
-    """What is changed, and where that shows."""
+    """What is changed, where that shows, and whether only by threads that hang."""
 
     what: str
     scenarios: tuple[str, ...]
     change: Callable[[], Any]
+    hangs: bool = False
 
 
 def _without_lock(at: int) -> Callable[[], Any]:
@@ -266,6 +267,20 @@ def _no_transaction() -> Any:
     return change()
 
 
+def _other_transaction(line: int, kind: str) -> Callable[[], Any]:
+    """A transaction is begun as one of another kind."""
+
+    def change() -> Any:
+        start = Fstrans.start
+
+        def other(self: Fstrans, given: str, at: int | str) -> None:
+            start(self, kind if at == line else given, at)
+
+        return mock.patch.object(Fstrans, "start", other)
+
+    return change
+
+
 def _error_forgotten() -> Any:
     """A buffer's error is lost when it is done."""
     complete = buf.complete
@@ -357,15 +372,15 @@ BROKEN: Final[dict[str, Broken]] = {
     ),
     "no-wakeup": Broken(
         "a fault does not wake who waits for its page", ("hole-faults", "three-on-a-hole"),
-        _no_wakeup,
+        _no_wakeup, True,
     ),
     "deaf-wakeup": Broken(
         "a fault that says it wakes sleepers does not", ("hole-faults", "three-on-a-hole"),
-        _deaf_wakeup,
+        _deaf_wakeup, True,
     ),
     "lost-completion": Broken(
         "transfers are never completed", ("readahead-beside-flush", "hole-faults"),
-        _lost_completion,
+        _lost_completion, True,
     ),
     "vain-assertion": Broken(
         "a panic without a reason", ("hole-faults", "fsync-and-read-fault"), _vain_assertion
@@ -404,6 +419,13 @@ BROKEN: Final[dict[str, Broken]] = {
     ),
     "reader-for-writer": Broken(
         "blocks are given with the lock as reader", ("hole-store-and-fsync",), _reader_for_writer
+    ),
+    "flush-keeps-suspender-out": Broken(
+        "putpages is in a SHARED transaction", ("msync-and-truncate",),
+        _other_transaction(829, SHARED),
+    ),
+    "fault-ignores-suspender": Broken(
+        "getpages is in a LAZY transaction", ("hole-faults",), _other_transaction(296, LAZY)
     ),
     "no-transaction": Broken(
         "putpages is in no transaction", ("fsync-and-read-fault",), _no_transaction

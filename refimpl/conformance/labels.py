@@ -12,6 +12,13 @@ from typing import Final
 
 from ...checker.conform.steps import HARD, HIDDEN, SOFT
 
+# Properties that nothing in the program asserts: what breaks one goes on.
+UNASSERTED: Final = frozenset(
+    {"claim-4-read", "claim-5-foreign", "claim-6-integrity", "claim-6-error-reported"}
+)
+# Kinds of transactions, as the model numbers them.
+TRANSACTIONS: Final[dict[str, int]] = {"lazy": 0, "shared": 1}
+
 # Services whose steps have an event, with the variables whose elements identify them.
 SERVICES: Final[dict[str, tuple[str, ...]]] = {
     "mutex_enter": (".owner",),
@@ -55,9 +62,9 @@ SERVICES: Final[dict[str, tuple[str, ...]]] = {
     "pmap_page_protect": ("pages.pte",),
     "pmap_clear_modify": ("pages.modified",),
     "pmap_enter": ("pages.pte",),
-    "user_load": ("pages.data",),
-    "user_store": ("pages.data",),
-    "window_store": ("pages.data",),
+    "user_load": ("pages.data", "pages.pte"),
+    "user_store": ("pages.data", "pages.pte"),
+    "window_store": ("pages.data", "pages.pte"),
     "page_store": ("pages.data",),
     "vn_syncer_add_to_worklist": ("vnodes.v_iflag",),
     "vn_syncer_remove_from_worklist": ("vnodes.v_iflag",),

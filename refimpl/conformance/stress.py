@@ -46,9 +46,10 @@ class Geometry:
             'call = "file"',
             self.setup,
         ]
+        slots = iter(range(self.parameters["NSYNCS"]))
         for number in range(threads):
             role = self.roles[number]
-            slot = number if number < self.parameters["NSYNCS"] else -1
+            slot = next(slots, -1) if role != "cutter" else -1
             arguments = ["vp = 0"]
             if role in ("writer", "cutter"):
                 arguments.append("window = 1")

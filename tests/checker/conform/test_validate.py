@@ -260,6 +260,9 @@ def test_a_panic_must_be_one_of_the_model() -> None:
     assert not conforms(tested.validate([*both, panic]))
     assert conforms(tested.validate([*both, replace(panic, since=1)]))
     assert not conforms(tested.validate([*both, replace(panic, since=2)]))
+    unasserted = replace(panic, names=frozenset({"zero"}))
+    assert not conforms(tested.validate([stored(tested, 1), unasserted]))
+    assert not conforms(tested.validate([*both, replace(unasserted, since=1)]))
 
 
 def test_where_the_model_cannot_go_on_nothing_is_said_of_the_rest() -> None:

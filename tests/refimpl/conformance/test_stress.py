@@ -85,6 +85,8 @@ def test_every_geometry_conforms(name: str, variant: str, tmp_path: Path) -> Non
         found = subject._validated(bench(name, variant), done, log, tmp_path)
         assert found.verdict == CONFORMS, "\n".join([*found.departure, found.error, found.kept])
         assert done.died or found.events > 1000
+        if variant == "hardened":
+            assert not found.broken and not done.died, (found.broken, done.died, found.kept)
 
 
 @pytest.mark.long
@@ -120,6 +122,34 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     for one in value["results"]:
         told = one["verdict"] != CONFORMS or one["broken"] or one["died"]
         assert bool(told) == bool(one["kept"])
+
+
+@pytest.mark.parametrize(
+    ("variant", "broken", "died", "expected"),
+    [("1.18", {"claim-1": 3}, "", 0), ("1.18", {}, "no progress", 0), ("hardened", {}, "", 0),
+     ("hardened", {"claim-1": 3}, "", 1), ("hardened", {}, "no progress", 1)],
+)  # fmt: skip
+def test_with_all_fixes_nothing_breaks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variant: str, broken: dict[str, int],
+    died: str, expected: int,
+) -> None:  # fmt: skip
+    def one(given: Load) -> Iterator[Validated]:
+        yield Validated(
+            "page", 1, given.variant, CONFORMS, 9, 9, 9, 0.1, broken=broken, died=died
+        )
+
+    monkeypatch.setattr(subject, "stress", one)
+    assert command(SUBJECT, ["stress", "--variant", variant]) == expected
+
+
+def test_flushes_are_judged() -> None:
+    """Whoever flushes has a slot, as long as there are some."""
+    for name, geometry in GEOMETRIES.items():
+        threads = parse(geometry.scenario(4), name).threads
+        slots = [call.arguments["slot"] for one in threads for call in one.calls
+                 if "slot" in call.arguments]  # fmt: skip
+        assert slots[:3] == [0, 1, 2] and set(slots[3:]) <= {-1}, name
+        assert any(one.name.startswith(("syncing", "revoker")) for one in threads)
 
 
 def test_what_was_validated_is_told_when_it_is_interrupted(
