@@ -36,6 +36,7 @@ class Fixes:
     clip_past_eof: bool = False  # F21
     reclaim_waits: bool = False  # F22
     busyfail_keeps_list: bool = False  # F23
+    overwrite_from_page: bool = False  # F24
 
     @classmethod
     def of(cls, variant: str) -> Fixes:

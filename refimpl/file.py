@@ -285,6 +285,20 @@ class Mapping:
         size = len(self) - offset if length is None else length
         self._fs.run("madvise", self._vp, lambda: self._map.advise_dontneed(offset, size))
 
+    def lock(self, offset: int = 0, length: int | None = None) -> None:
+        """mlock: the pages of a range are in memory until `unlock`."""
+        self._wire("mlock", offset, length, True)
+
+    def unlock(self, offset: int = 0, length: int | None = None) -> None:
+        """munlock."""
+        self._wire("munlock", offset, length, False)
+
+    def _wire(self, op: str, offset: int, length: int | None, on: bool) -> None:
+        self._check()
+        size = len(self) - offset if length is None else length
+        error = self._fs.run(op, self._vp, lambda: self._map.wire(offset, size, on))
+        self._fs.raise_errno(error, str(self._vp))
+
     def close(self) -> None:
         """Unmaps; what is dirty is written later."""
         if not self._closed:

@@ -143,6 +143,8 @@ def _write_piece(vp: Vnode, uio: Uio, prealloc: int, lastblock: int) -> int:
     offset = uio.offset
     count = min(uio.resid, bsize - offset % bsize)
     over = prealloc <= offset < lastblock
+    if kernel.fixes.overwrite_from_page and offset % size:
+        over = False  # the page's other blocks may have been written and freed meanwhile
     if not over and offset % bsize == 0 and offset % size == 0:
         whole = kernel.trunc_page(count) // bsize * bsize
         if whole and not vp.v_vflag.get("write") & VV_MAPPED:

@@ -22,18 +22,21 @@ from .api import (
     CRASH_AT,
     DIRECT,
     FEATURES,
+    INSIDE,
     MMAP,
     REMOVE,
     Broken,
     Handle,
     Implementation,
+    Inside,
     Mapped,
     PowerLost,
 )
-from .concurrent import Call, Fault, Task, explain, random_task, run_threads
+from .concurrent import Fault, Task, explain, random_task, run_threads
 from .expected import Expected
 from .history import History, Operation, Unexplained, check, linearizable
 from .machine import PageCacheMachine
+from .player import Call
 from .priorities import Place, Prioritized
 from .programs import ENDS, LAST, POWER, PROMISE, REMOUNT, machines, tasks
 from .records import RECORD, Wrong
@@ -63,8 +66,10 @@ __all__ = [
     "Expected",
     "Fault",
     "Handle",
+    "INSIDE",
     "History",
     "Implementation",
+    "Inside",
     "Mapped",
     "Operation",
     "PageCacheMachine",

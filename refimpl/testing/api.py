@@ -17,6 +17,7 @@ REMOVE = "remove"  # Implementation.remove
 CRASH = "crash"  # Implementation.crash
 CRASH_AT = "crash-at"  # Implementation.crash_at
 FEATURES = frozenset({MMAP, ADVICE, DIRECT, REMOVE, CRASH, CRASH_AT})
+INSIDE = "inside"  # all of Inside; no machine asks for it, `meetings` does
 
 
 class PowerLost(Exception):
@@ -134,3 +135,34 @@ class Implementation(Protocol):
 
     def close(self) -> None:
         """Ends it all; called once, even after a failure."""
+
+
+class Inside(Protocol):
+    """What a kernel does of its own accord, or for few, whenever a test wants it done."""
+
+    def lock(self, mapped: Mapped, offset: int, length: int) -> None:
+        """mlock(2)."""
+
+    def open_sync(self, name: str) -> Handle:
+        """Opens with O_SYNC."""
+
+    def pageout(self, name: str) -> None:
+        """What the page daemon does to the file's pages; nobody hears of an error."""
+
+    def background(self) -> None:
+        """What the syncer does, as if every file's time had come; nobody hears of an error."""
+
+    def suspend(self) -> None:
+        """Writes everything, keeps all writers out for a moment, and lets them in again."""
+
+    def revoke(self, name: str) -> None:
+        """Writes the file and takes it from its users: what they have open is of no use now."""
+
+    def revoked(self, name: str) -> bool:
+        """Whether that has begun."""
+
+    def flush_unless_busy(self, name: str) -> None:
+        """Writes the file, giving up silently at a page that is in use, as LFS does."""
+
+    def stored(self, name: str) -> bytes:
+        """What the file would hold if the power were cut now."""

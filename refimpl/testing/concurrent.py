@@ -8,32 +8,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from .api import DIRECT, MMAP, Broken, Handle, Implementation, Mapped
+from .api import DIRECT, MMAP, Broken, Implementation
 from .history import History
-from .records import (
-    ABSENT,
-    RECORD,
-    Wrong,
-    changed,
-    check_file,
-    check_records,
-    decode,
-    encode,
-    fault_name,
-)
-
-FILE, OTHER = "shared", "other"
-
-
-@dataclass(frozen=True)
-class Call:
-    """One operation of a program: its name and its arguments, records and tags."""
-
-    name: str
-    arguments: tuple[object, ...] = ()
-
-    def __str__(self) -> str:
-        return f"{self.name}({', '.join(map(str, self.arguments))})"
+from .player import FILE, Call, Player, values_of
+from .records import ABSENT, RECORD, Wrong, changed, check_file, check_records, encode
 
 
 @dataclass(frozen=True)
@@ -84,7 +62,7 @@ class Task:
         most = self.size
         later = (call for _name, call in self.after)
         for call in chain(self.before, *self.programs.values(), later):
-            if call.name in ("write", "write_direct"):
+            if call.name in ("write", "write_direct", "write_sync"):
                 first, tags = call.arguments
                 assert isinstance(first, int) and isinstance(tags, tuple)
                 most = max(most, first + len(tags))
@@ -95,102 +73,6 @@ class Task:
                 assert isinstance(call.arguments[0], int)
                 most = max(most, call.arguments[0] + 1)
         return most
-
-
-class Player:
-    """One thread's program: its own handle and mapping of the file."""
-
-    def __init__(self, fs: Implementation, name: str, history: History, records: int) -> None:
-        self.name = name
-        self._history = history
-        self._file: Handle = fs.open(FILE)
-        self._other: Handle = fs.open(OTHER, create=True)
-        self._direct: Handle | None = fs.open(FILE, direct=True) if DIRECT in fs.features else None
-        self._mapped: Mapped | None = None
-        if MMAP in fs.features:
-            self._mapped = self._file.mmap((records + 1) * RECORD)
-
-    def play(self, calls: Sequence[Call]) -> None:
-        for call in calls:
-            self.do(call)
-
-    def do(self, call: Call) -> None:
-        """Performs and notes one operation."""
-        name = {"read_direct": "read", "write_direct": "write"}.get(call.name, call.name)
-        body = getattr(self, f"_{call.name}")
-        self._history.run(self.name, name, call.arguments, lambda: body(*call.arguments))
-
-    def close(self) -> None:
-        if self._mapped is not None:
-            self._mapped.close()
-        self._file.close()
-        self._other.close()
-        if self._direct is not None:
-            self._direct.close()
-
-    def _read(self, first: int, count: int) -> tuple[str, ...]:
-        return _values(self._file.pread(count * RECORD, first * RECORD))
-
-    def _read_direct(self, first: int, count: int) -> tuple[str, ...]:
-        assert self._direct is not None
-        return _values(self._direct.pread(count * RECORD, first * RECORD))
-
-    def _write(self, first: int, tags: tuple[int, ...]) -> None:
-        _whole(self._file.pwrite(b"".join(map(encode, tags)), first * RECORD), tags)
-
-    def _write_direct(self, first: int, tags: tuple[int, ...]) -> None:
-        assert self._direct is not None
-        _whole(self._direct.pwrite(b"".join(map(encode, tags)), first * RECORD), tags)
-
-    def _load(self, record: int) -> str:
-        assert self._mapped is not None
-        try:
-            return decode(self._mapped.load(record * RECORD, RECORD))
-        except OSError as error:
-            return fault_name(error)
-
-    def _store(self, record: int, tag: int) -> str | None:
-        assert self._mapped is not None
-        try:
-            self._mapped.store(record * RECORD, encode(tag))
-        except OSError as error:
-            return fault_name(error)
-        return None
-
-    def _truncate(self, records: int) -> None:
-        self._file.truncate(records * RECORD)
-
-    def _fsync(self) -> None:
-        self._file.fsync()
-
-    def _fsync_other(self) -> None:
-        """Of a file that nobody else uses; where there is a journal, it is common to both."""
-        self._other.fsync()
-
-    def _msync(self, first: int, count: int, invalidate: bool) -> None:
-        assert self._mapped is not None
-        self._mapped.sync(first * RECORD, count * RECORD, wait=True, invalidate=invalidate)
-
-    def _msync_later(self, first: int, count: int) -> None:
-        assert self._mapped is not None
-        self._mapped.sync(first * RECORD, count * RECORD, wait=False, invalidate=False)
-
-    def _willneed(self, first: int, count: int) -> None:
-        assert self._mapped is not None
-        self._mapped.willneed(first * RECORD, count * RECORD)
-
-    def _dontneed(self, first: int, count: int) -> None:
-        assert self._mapped is not None
-        self._mapped.dontneed(first * RECORD, count * RECORD)
-
-
-def _values(data: bytes) -> tuple[str, ...]:
-    return tuple(decode(data[i : i + RECORD]) for i in range(0, len(data), RECORD))
-
-
-def _whole(count: int, tags: Sequence[int]) -> None:
-    if count != len(tags) * RECORD:
-        raise Broken(f"{count} of {len(tags) * RECORD} bytes written, and no error")
 
 
 def prepare(fs: Implementation, task: Task) -> None:
@@ -209,7 +91,12 @@ def prepare(fs: Implementation, task: Task) -> None:
 
 
 def look(
-    fs: Implementation, history: History, task: Task, since: int | None = None, stale_unit: int = 0
+    fs: Implementation,
+    history: History,
+    task: Task,
+    since: int | None = None,
+    stale_unit: int = 0,
+    stored: bytes | None = None,
 ) -> None:
     """Reads every record, as an operation that began at ``since``, by default now.
 
@@ -217,11 +104,14 @@ def look(
     what is found may be as old as that, and not older (buffered durable linearizability,
     Izraelevitz, Mendes and Scott 2016).  Where a unit was changed since, of an
     `Implementation` with a ``stale_unit``, anything may be found, and nothing is noted.
+    ``stored``: what the file held, if somebody has looked already.
     """
-    file = fs.open(FILE)
     called = history.now() if since is None else since
-    values: tuple[str | None, ...] = _values(file.pread((task.records + 1) * RECORD, 0))
-    file.close()
+    if stored is None:
+        file = fs.open(FILE)
+        stored = file.pread((task.records + 1) * RECORD, 0)
+        file.close()
+    values: tuple[str | None, ...] = values_of(stored)
     if since is not None and stale_unit:
         values += (ABSENT,) * (task.records - len(values))
         sizes = [one.arguments[0] for one in history.operations if one.name == "truncate"]

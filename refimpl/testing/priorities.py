@@ -7,6 +7,8 @@ until all others have ended or wait, whatever they do in between.  Threads of th
 
 Preemptions come only where the thread holds no mutex: in between others are kept out of what
 the mutex protects, so that one there mostly does what one before or behind does (Lipton 1975).
+A long scan asks under its mutex whether it should let others run: whoever is preempted there is
+told so, and is preempted when it has let go of the mutex.
 """
 
 from __future__ import annotations
@@ -26,11 +28,12 @@ _SEEN = frozenset(
         *("bmap", "block_alloc", "block_free", "strategy", "wapbl_begin", "worklist"),
     }
 )
+_YIELD = "should_yield"
 
 
 @dataclass(frozen=True)
 class Place:
-    """Before the ``number``-th step that a thread takes without a mutex.
+    """Before the ``number``-th step that a thread takes without a mutex, or that asks to yield.
 
     ``shared``: it could matter that others run here. The thread had a mutex before, or slept,
     or it looks at something shared, a word or bytes of a page, or changes it.
@@ -76,6 +79,7 @@ class Prioritized(Chooser):
         self._numbers: dict[str, int] = {}
         self._freed: dict[str, bool] = {}  # had a mutex before, or has not begun
         self._ended: set[str] = set()
+        self._yields: set[str] = set()  # they were told to
         self._current = ""
         self._preempted = False
 
@@ -87,8 +91,13 @@ class Prioritized(Chooser):
         return super().run(fs, bodies, settle)
 
     def before(self, lwp: Lwp, kind: str, at: At, want: Wanted | None = None) -> None:
-        if self._active and lwp.name in self._freed and not self._mutexes.get(lwp.name):
-            self._arrive(lwp, kind, at)
+        if self._active and lwp.name in self._freed:
+            if kind == _YIELD:
+                if self._asked(lwp, kind, at, True):
+                    lwp.should_yield = True
+                    self._yields.add(lwp.name)
+            elif not self._mutexes.get(lwp.name):
+                self._arrive(lwp, kind, at)
         super().before(lwp, kind, at, want)
 
     def took(self, lwp: Lwp, kind: str, at: At, values: Mapping[str, object]) -> None:
@@ -107,17 +116,22 @@ class Prioritized(Chooser):
     def _arrive(self, lwp: Lwp, kind: str, at: At) -> None:
         """A thread stands before a step without a mutex."""
         name = lwp.name
-        number = self._numbers[name] = self._numbers.get(name, 0) + 1
         freed, self._freed[name] = self._freed[name], False
-        others = (other for other in self.order if other != name)
-        if number == 1 or all(other in self._ended for other in others):
-            return  # who comes first is a matter of the order
-        target = "" if lwp.target is None else str(lwp.target)
-        shared = freed or kind in _SEEN
-        if self._preempts(Place(name, number, kind, at, target, shared)):
+        if self._asked(lwp, kind, at, freed or kind in _SEEN) or name in self._yields:
+            self._yields.discard(name)
             self.order.remove(name)
             self.order.append(name)
             self._preempted = True
+
+    def _asked(self, lwp: Lwp, kind: str, at: At, shared: bool) -> bool:
+        """Whether a thread is preempted here."""
+        name = lwp.name
+        number = self._numbers[name] = self._numbers.get(name, 0) + 1
+        others = (other for other in self.order if other != name)
+        if number == 1 or all(other in self._ended for other in others):
+            return False  # who comes first is a matter of the order
+        target = "" if lwp.target is None else str(lwp.target)
+        return self._preempts(Place(name, number, kind, at, target, shared))
 
     def _stays(self, ready: Ready) -> bool:
         return not self._preempted or ready.thread != self.order[-1]

@@ -14,12 +14,15 @@ from collections.abc import Iterator
 import hypothesis.strategies as st
 
 from .api import ADVICE, DIRECT, FEATURES, MMAP
-from .concurrent import Call, Fault, Task
+from .concurrent import Fault, Task
+from .player import Call
 from .records import RECORD
 
 # How a run ends.
 REMOUNT, POWER, PROMISE, LAST = "remount", "power", "promise", "last"
 ENDS = (REMOUNT, PROMISE, POWER, LAST)
+UNMOUNT = "unmount"
+WRITES = frozenset({"write", "short", "bmap", "journal"})  # faults that unmount must report
 
 _MAIN = frozenset({"store", "load", "write", "truncate", "msync", "fsync"})
 # Kinds of calls that leave no doubt of what was written when something fails.
@@ -136,7 +139,7 @@ def _faults() -> st.SearchStrategy[tuple[Fault, frozenset[str]]]:
 
 def tagged(call: Call, tags: Iterator[int]) -> Call:
     """Tags come last, so that every write of a task has one of its own."""
-    if call.name in ("write", "write_direct"):
+    if call.name in ("write", "write_direct", "write_sync"):
         first, count = call.arguments
         assert isinstance(count, int)
         return Call(call.name, (first, tuple(next(tags) for _ in range(count))))

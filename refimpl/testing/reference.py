@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import hypothesis.strategies as st
 
@@ -17,9 +17,24 @@ from ..config import Config
 from ..errors import Crashed, MachineDead
 from ..file import File
 from ..file import Mapping as FileMapping
+from ..flush import reclaim
+from ..genfs.flags import PGO_ALLPAGES, PGO_BUSYFAIL, PGO_CLEANIT, VI_ONWORKLST
 from ..image import format_image
 from ..mount import FileSystem, mount
-from .api import ADVICE, CRASH, CRASH_AT, DIRECT, MMAP, REMOVE, Broken, Implementation, PowerLost
+from ..vnode import Vnode
+from .api import (
+    ADVICE,
+    CRASH,
+    CRASH_AT,
+    DIRECT,
+    INSIDE,
+    MMAP,
+    REMOVE,
+    Broken,
+    Implementation,
+    Mapped,
+    PowerLost,
+)
 from .machine import PageCacheMachine
 from .trial import LIMIT
 
@@ -60,6 +75,10 @@ class ReferenceMapping:
     def dontneed(self, offset: int, length: int) -> None:
         with _answers():
             self._mapping.dontneed(offset, length)
+
+    def lock(self, offset: int, length: int) -> None:
+        with _answers():
+            self._mapping.lock(offset, length)
 
     def close(self) -> None:
         with _answers():
@@ -116,7 +135,7 @@ class Reference:
     Free blocks hold 0xEE, so that contents that nobody wrote are seen.
     """
 
-    features = frozenset({MMAP, ADVICE, DIRECT, REMOVE, CRASH, CRASH_AT})
+    features = frozenset({MMAP, ADVICE, DIRECT, REMOVE, CRASH, CRASH_AT, INSIDE})
     faults: Mapping[str, frozenset[int]] = {
         "read": frozenset({errno.EIO}),
         "write": frozenset({errno.EIO}),
@@ -145,6 +164,7 @@ class Reference:
         self._config = config
         self._knobs = (chosen | knobs) if config is None else knobs
         self._fired = 0
+        self._revoked: dict[str, Vnode] = {}
         self.mounted: FileSystem = self._mount()
         self.stale_unit = max(block_size, self.mounted.kernel.page_size)
         chosen_config = self.mounted.kernel.config
@@ -152,6 +172,7 @@ class Reference:
         self.background_writes = bool(chosen_config.syncer_period) or memory < 4 * LIMIT
 
     def _mount(self) -> FileSystem:
+        self._revoked.clear()
         return mount(self.image, self._config, **self._knobs)
 
     def open(self, name: str, *, create: bool = False, direct: bool = False) -> ReferenceFile:
@@ -162,6 +183,82 @@ class Reference:
                 if not create:
                     raise
             return ReferenceFile(self.mounted.open(name, "x+", direct=direct))
+
+    # What a kernel does by itself (`Inside`).
+
+    def lock(self, mapped: Mapped, offset: int, length: int) -> None:
+        assert isinstance(mapped, ReferenceMapping)
+        mapped.lock(offset, length)
+
+    def open_sync(self, name: str) -> ReferenceFile:
+        with _answers():
+            return ReferenceFile(self.mounted.open(name, "r+", sync=True))
+
+    def pageout(self, name: str) -> None:
+        vp = self._vnode(name)
+        lwp = self.mounted.kernel.machine.curlwp()
+        lwp.pagedaemon = True
+        try:
+            with self._called("pageout"):
+                for _offset, page in sorted(vp.uobj.tree.items()):
+                    self.mounted.kernel.pagedaemon.look(page)
+        finally:
+            lwp.pagedaemon = False
+
+    def background(self) -> None:
+        with self._called("syncer"):
+            self.mounted.kernel.syncer.visit()
+
+    def suspend(self) -> None:
+        with self._called("suspend"), self.mounted.suspended():
+            pass
+
+    def revoke(self, name: str) -> None:
+        vp, kernel = self._vnode(name), self.mounted.kernel
+        with self._called("revoke"):
+            self._revoked[name] = vp
+            error = reclaim(vp)
+            kernel.vnodes_lock.enter("revoke")
+            kernel.vnodes.pop(vp.inode.ino, None)
+            kernel.vnodes_lock.exit("revoke")
+            self.mounted.raise_errno(error, name)
+
+    def revoked(self, name: str) -> bool:
+        return name in self._revoked
+
+    def flush_unless_busy(self, name: str) -> None:
+        vp = self._vnode(name)
+        with self._called("segwrite"):
+            vp.interlock.enter("segwrite")
+            vp.putpages(0, 0, PGO_ALLPAGES | PGO_CLEANIT | PGO_BUSYFAIL)
+
+    def stored(self, name: str) -> bytes:
+        image = self.image.with_name("copy")
+        image.write_bytes(self.image.read_bytes())
+        size = self.mounted.kernel.page_size
+        few: dict[str, Any] = {"memory_pages": 64, "io_threads": 1, "small": True}
+        copy = mount(image, page_size=size, syncer_period=0.0, pagedaemon=False, **few)
+        try:
+            with copy.open(name) as file:
+                return file.read() or b""
+        finally:
+            copy.crash()
+
+    @contextmanager
+    def _called(self, op: str) -> Iterator[None]:
+        """Between two steps, as the calls of a user are: nothing is done before the first."""
+        machine = self.mounted.kernel.machine
+        with _answers():
+            machine.step("call", op, op=op)
+            yield
+            machine.step("return", op, op=op)
+
+    def _vnode(self, name: str) -> Vnode:
+        """Of a file that is open, or was until it was revoked."""
+        if name in self._revoked:
+            return self._revoked[name]
+        vnodes = self.mounted.kernel.vnodes.values()
+        return next(vp for vp in vnodes if vp.inode.name == name)
 
     def remove(self, name: str) -> None:
         with _answers():
@@ -228,10 +325,12 @@ class Reference:
             if kernel.kva.free != kernel.kva.total
             else "",
         ]
-        for vp in kernel.vnodes.values():
+        for vp in [*kernel.vnodes.values(), *self._revoked.values()]:
+            if vp.dead and (vp.uobj.npages.value or vp.v_iflag.value & VI_ONWORKLST):
+                wrong.append(f"{vp} is dead, and has pages or is listed")
             if vp.v_numoutput.value:
                 wrong.append(f"v_numoutput {vp.v_numoutput.value} of {vp}")
-            if not vp.v_size.value == vp.v_writesize.value == vp.inode.size:
+            if not vp.dead and not vp.v_size.value == vp.v_writesize.value == vp.inode.size:
                 wrong.append(f"sizes of {vp} differ")
             if not vp.uobj.npages.value == len(vp.uobj.tree) == len(list(vp.uobj.memq)):
                 wrong.append(f"pages of {vp} are miscounted")

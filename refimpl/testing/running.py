@@ -11,9 +11,10 @@ from ..errors import Crashed, MachineDead
 from ..hook import Event
 from ..schedule import Chooser
 from .api import Broken, PowerLost
-from .concurrent import Call, Player, Task, explain, last_fsync, look, prepare
+from .concurrent import Task, explain, last_fsync, look, prepare
 from .history import History
-from .programs import POWER, PROMISE, REMOUNT
+from .player import FILE, Call, Player, Revoked
+from .programs import LAST, POWER, PROMISE, REMOUNT, UNMOUNT, WRITES
 from .records import Wrong
 from .reference import Reference
 
@@ -60,20 +61,30 @@ class _Play:
             outcome.check()
         allowed = self.task.fault.answers if self.task.fault is not None else ()
         for raised in outcome.raised.values():
-            if isinstance(raised, MachineDead | PowerLost):
-                continue  # whom the end of the power met inside a call
+            if isinstance(raised, MachineDead | PowerLost | Revoked):
+                continue  # whom the end of the power, or of the vnode, met inside a call
             if not isinstance(raised, OSError) or raised.errno not in allowed:
                 raise raised
 
     def after(self) -> None:
         """What the threads do one after the other, when the schedule is over."""
+        if self.end == UNMOUNT:
+            return
         self.fs.no_faults()
-        for name, call in self.task.after:
-            self.players[name].do(call)
+        if self.end == LAST:
+            # What the calls behind this touch again may be there only because they did.
+            self.players["before"].do(Call("fsync"))
+            since = last_fsync(self.run.history)
+            look(self.fs, self.run.history, self.task, since, stored=self.fs.stored(FILE))
+        if not self.fs.revoked(FILE):
+            for name, call in self.task.after:
+                self.players[name].do(call)
         look(self.fs, self.run.history, self.task)
 
     def ending(self) -> None:
         """A remount follows, or the power goes when an fsync has returned."""
+        if self.end == UNMOUNT:
+            return
         if self.end == REMOUNT:
             for player in self.players.values():
                 player.close()
@@ -81,6 +92,20 @@ class _Play:
         else:
             self.players["before"].do(Call("fsync"))
             self._power_off()
+
+    def unmounted(self) -> None:
+        """In order, with the fault still in force; an error says that data may be lost."""
+        fired, since = self.fs.fired(), None
+        try:
+            self.fs.remount()
+        except OSError as error:
+            if self.task.fault is None or error.errno not in self.task.fault.answers:
+                raise
+            since = last_fsync(self.run.history)
+        told = self.task.fault is None or self.task.fault.kind not in WRITES
+        if since is None and not told and self.fs.fired() > fired:
+            raise Broken(f"{self.task.fault} happened, and nobody was told")
+        look(self.fs, self.run.history, self.task, since, self.fs.stale_unit)
 
     def alone(self, name: str, body: Callable[[], None]) -> None:
         """One thread, and those of the machine, in an order that depends on nothing."""
@@ -117,7 +142,7 @@ def run_scheduled(fs: Reference, task: Task, chooser: Chooser, end: str = REMOUN
     chosen.  PROMISE: the machine stops when the first fsync of the threads ends: there a
     file system has promised most (Mohan et al. 2018).  LAST: it stops when everything is
     over, after one more fsync; POWER and PROMISE do so too if it has not stopped by then.
-    What is read then is what the device holds.
+    What is read then is what the device holds.  UNMOUNT: in order, with the fault in force.
     """
     history = History()
     run = Run(task, history, chooser.events)
@@ -133,6 +158,8 @@ def run_scheduled(fs: Reference, task: Task, chooser: Chooser, end: str = REMOUN
         if play.crashed:
             fs.crash(None)
             look(fs, history, task, last_fsync(history), fs.stale_unit)
+        elif end == UNMOUNT:
+            play.unmounted()
         else:
             fs.at_rest()
             fs.remount()

@@ -2,34 +2,75 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from itertools import islice, product
 
 import pytest
 
-from genfscheck.refimpl.testing import Call
-from genfscheck.refimpl.testing.meetings import CALLS, STATES, main, meetings, play, search
+from genfscheck.refimpl.testing import LAST, REMOUNT, Call
+from genfscheck.refimpl.testing.meetings import main, meetings, play, search
+from genfscheck.refimpl.testing.pairs import CALLS, LARGEST, SAME_SIZE, state
 
 from .support import without
 
 PASS = len(CALLS) ** 2
 
 
-def _kind(call: Call) -> str:
-    return "invalidate" if call.name == "msync" and call.arguments[-1] else call.name
+def _kinds(call: Call) -> set[str]:
+    """Those kinds that a call may be of."""
+    name = call.name
+    if name == "msync":
+        name = "invalidate" if call.arguments[-1] else "msync"
+    if name == "fsync_other":  # a second suspension would have been there
+        name = "suspend"
+    return {kind for kind, names in CALLS.items() if name in names}
 
 
 def test_a_pass_has_every_pair_once() -> None:
     for seed in (0, 1):
         two = list(islice(meetings(seed), 2 * PASS))
         for part in (two[:PASS], two[PASS:]):
-            pairs = Counter(
-                (_kind(one.task.programs["user0"][0]), _kind(one.task.programs["user1"][0]))
-                for one in part
-            )
-            assert pairs == Counter(product(CALLS, repeat=2))
-            assert {one.state for one in part} == set(STATES)
+            pairs: Counter[tuple[str, str]] = Counter()
+            for one in part:
+                first, second = (one.task.programs[user][0] for user in ("user0", "user1"))
+                for pair in product(_kinds(first), _kinds(second)):
+                    pairs[pair] += 1
+            assert set(pairs) == set(product(CALLS, repeat=2))
+            exact = set(CALLS) - {"invalidate", "kernel"}  # both have the page daemon
+            assert all(pairs[pair] == 1 for pair in product(exact, repeat=2))
         assert str(two[0]) != str(two[PASS])
+
+
+def test_what_is_drawn() -> None:
+    """Each kind of state, end and fault; faults only where they leave no doubt."""
+    many = list(islice(meetings(2), 8 * PASS))
+    assert {one.end for one in many} == {"last", "remount", "promise", "unmount"}
+    faults = {one.task.fault.kind for one in many if one.task.fault is not None}
+    assert faults >= {"heap", "page", "nomem", "full", "read", "write", "short", "bmap"}
+    assert faults >= {"space", "journal", "user"}
+    names = {call.name for one in many for part in one.task.programs.values() for call in part}
+    assert names >= {"pageout", "background", "suspend", "revoke", "lock", "write_sync"}
+    for one in many:
+        calls = [call for part in one.task.programs.values() for call in part]
+        assert sum(call.name == "suspend" for call in calls) <= 1
+        if any(call.name == "revoke" for call in calls):
+            assert not any(call.name in ("read", "write", "fsync", "truncate") for call in calls)
+        if one.task.fault is not None and one.task.fault.kind == "write":
+            assert {call.name for call in calls} <= SAME_SIZE
+        assert one.end in (LAST, REMOUNT) or not one.task.after
+
+
+def test_states() -> None:
+    chance = random.Random(1)
+    many = [state(chance) for _ in range(400)]
+    assert {one.size for one in many} >= {0, 1, 4, LARGEST}
+    for what in ("absent", "clean", "dirty", "clean and listed", "a hole", "cut from", "nothing"):
+        assert any(what in one.name for one in many)
+    for one in many:
+        records = [call.arguments[0] for call in one.first if call.name in ("store", "load")]
+        assert all(isinstance(record, int) and record < one.size for record in records)
+        assert len(one.written) == one.made >= one.size
 
 
 def test_the_seed_decides_everything() -> None:
@@ -46,13 +87,13 @@ def test_each_write_has_a_tag_of_its_own() -> None:
         for call in calls:
             if call.name == "store":
                 tags.append(call.arguments[1])  # type: ignore[arg-type]
-            elif call.name in ("write", "write_direct"):
+            elif call.name in ("write", "write_direct", "write_sync"):
                 tags += call.arguments[1]  # type: ignore[arg-type]
         assert len(tags) == len(set(tags))
 
 
 def test_hardened_passes() -> None:
-    for one in islice(meetings(7), 6):
+    for one in islice(meetings(7), 4):
         schedules, failure = play(one, {})
         assert schedules > 1 and not failure, failure
 

@@ -92,6 +92,7 @@ PAGE, TWO = (1, 2, 3, 4), tuple(range(1, 9))
 IO_ERROR = frozenset({errno.EIO})
 NO_SPACE = Fault("space", 1, answers=frozenset({errno.ENOSPC}))
 SHORT = Fault("short", errno=0, answers=IO_ERROR)  # without an error
+PAGE_TWO = (4, (21, 22, 23, 24))
 LOAD, FSYNC = Call("load", (0,)), Call("fsync")
 STORE, STORE_NEXT = Call("store", (0, 30)), Call("store", (4, 31))
 EVERYTHING, INVALIDATE = Call("msync", (0, 8, False)), Call("msync", (0, 8, True))
@@ -127,7 +128,7 @@ CASES = {
         end=PROMISE,
     ),
     "F7 list_at_out": Case(
-        Task(4, PAGE, {"user0": [Call("write", (4, (21, 22, 23, 24)))], "user1": [EVERYTHING]}),
+        Task(4, PAGE, {"user0": [Call("write", PAGE_TWO)], "user1": [EVERYTHING]}),
         "record 4",
         {"journal": True},
         LAST,
@@ -139,7 +140,6 @@ CASES = {
             {"user0": [FSYNC], "user1": [LOAD]},
             before=[STORE, STORE_NEXT, EVERYTHING],
             after=[("user1", Call("store", (1, 40)))],
-            fault=Fault("yield", 1),
         ),
         "record 1",
         end=LAST,
@@ -182,7 +182,6 @@ CASES = {
             PAGE,
             {"user0": [EVERYTHING], "user1": [FSYNC]},
             before=[STORE, EVERYTHING],
-            fault=Fault("yield"),
         ),
         "genfs_io.c:1178",
         {"debug": True},
@@ -220,6 +219,29 @@ CASES = {
         ),
         "never written",
     ),
+    "F21 clip_past_eof": Case(
+        Task(4, PAGE, {"user0": [STORE_NEXT, EVERYTHING]}),
+        "genfs_io.c:1303",
+        {"block_size": 2048, "fragments": True},
+    ),
+    "F22 reclaim_waits": Case(
+        Task(4, PAGE, {"user0": [LOAD], "user1": [Call("revoke")]}), "is dead, and has pages"
+    ),
+    "F23 busyfail_keeps_list": Case(
+        Task(
+            8,
+            TWO,
+            {"user0": [Call("willneed", (0, 8))], "user1": [Call("flush_unless_busy")]},
+            before=[STORE],
+        ),
+        "record 0",
+        end=LAST,
+    ),
+    "F24 overwrite_from_page": Case(
+        Task(0, (), {"user0": [Call("write", PAGE_TWO)], "user1": [Call("pageout")]}),
+        "record 4",
+        {"block_size": 512},
+    ),
 }
 ONE_THREAD = {name for name, case in CASES.items() if len(case.task.programs) == 1}
 
@@ -248,14 +270,9 @@ def test_none_on_hardened(name: str) -> None:
 
 
 def test_every_finding_that_a_user_can_see() -> None:
-    """F3 and F14 change nothing that a user sees; F15 is unmount's (test_machine.py).
-
-    F21 needs an end of storage inside a page, F22 a vnode that is taken from its users, F23 the
-    page daemon.
-    """
+    """F3 and F14 change nothing that a user sees; F15 is unmount's (test_machine.py)."""
     known = {field.name for field in dataclasses.fields(Fixes)}
     unseen = {"dontcare_kept", "no_sleep", "reclaim_keeps_error"}
-    unseen |= {"clip_past_eof", "reclaim_waits", "busyfail_keeps_list"}
     assert {fix_of(name) for name in CASES} == known - unseen
 
 
