@@ -14,7 +14,7 @@ from ...checker.conform.validate import BROKEN, ENDED, STUCK, Pattern
 from ..hook import Event
 from ..pages import PG_RELEASED
 from ..sync import Word
-from .labels import RESULTS, TRANSACTIONS, UNASSERTED
+from .labels import NO_RESULT, RESULTS, TRANSACTIONS, UNASSERTED
 from .world import UNIT
 
 # Events without a step in the model, and why.
@@ -70,6 +70,7 @@ def _held(name: object, prefixes: Iterable[str]) -> bool:
     return any(str(name).startswith(prefix) for prefix in prefixes)
 
 
+_IMPOSSIBLE: Final = Pattern(())
 _NAMES: Final[dict[str | tuple[str, ...], frozenset[str]]] = {}
 
 
@@ -216,10 +217,11 @@ class Binding:
             found.append(Pattern((self._threads[name],), end=ENDED))
         return found
 
-    def died(self, why: str, events: Sequence[Event]) -> Pattern:
+    def died(self, why: str, events: Sequence[Event], finished: Sequence[str]) -> Pattern:
         """The machine stopped: nobody can go on, or whom ``why`` begins with broke something.
 
-        A thread whose next call the log does not have was thrown out before it.
+        A thread whose next call the log does not have was thrown out before it.  When all users
+        have ``finished``, the model's daemons come to rest.
         """
         everybody = tuple(range(len(self._program.threads)))
         name, _, _ = why.partition(":")
@@ -227,6 +229,8 @@ class Binding:
         if threads != (-1,):
             last = max((n for n, one in enumerate(events) if one.thread == name), default=-1)
             return Pattern(threads, UNASSERTED, end=BROKEN, since=max(last, 0))
+        if all(one.daemon or one.name in finished for one in self._program.threads):
+            return _IMPOSSIBLE
         return Pattern(everybody, frozenset({"choose workload operation"}), end=STUCK)
 
     def state(self, values: Iterable[tuple[str, int, int]]) -> Pattern:
@@ -764,9 +768,10 @@ class Binding:
 
     def _on_return(self, event: Event) -> Pattern | None:
         (thread,) = self._who(event)
-        error = event.values.get("error")
         holds = []
-        if isinstance(error, int):
+        if event.values["op"] not in NO_RESULT:
+            error = event.values["error"]
+            assert isinstance(error, int)
             holds.append(("results.given", thread, error))
         count = self._moved(event)
         if count is not None:

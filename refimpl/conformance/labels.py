@@ -76,11 +76,12 @@ SERVICES: Final[dict[str, tuple[str, ...]]] = {
 # The steps that tell what a call returned; the last one is a user's.
 RETURNED: Final = ("returned", "moved", "ended")
 # Calls within the kernel whose results are told (`results.py`), by number, and the model's
-# routines that they are: what each of these tells at its end.
+# routines that they are: what each of these tells at its end.  A user's calls that return nothing.
 RESULTS: Final[dict[str, int]] = {
     "getpages": 1, "putpages": 2, "fsync": 3, "fault": 4, "ubc_fault": 5, "balloc": 6,
     "read": 7, "write": 8, "cut": 9, "extend": 10, "vclean": 11,
 }  # fmt: skip
+NO_RESULT: Final = frozenset({"null_flush", "readahead", "journal_flusher", "pagedaemon"})
 TELLS: Final[dict[str, str]] = {
     "call_getpages": "returned(1, {0})",
     "call_putpages": "returned(2, {0})",

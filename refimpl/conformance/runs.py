@@ -230,6 +230,6 @@ class Bench:
         yield from binding.patterns(done.events)
         yield from binding.ended(done.finished)
         if done.died:
-            yield binding.died(done.died, done.events)
+            yield binding.died(done.died, done.events, done.finished)
         if done.finals:
             yield binding.state(done.finals)

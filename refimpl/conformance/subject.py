@@ -18,6 +18,7 @@ from ...checker.explore.errors import SetupError
 from ...checker.lang.errors import ModelError, ScenarioError
 from ...checker.lang.scenario import parse
 from ...checker.trace.errors import DataError
+from ..config import VARIANTS
 from ..hook import Event
 from . import compiled
 from .binding import HIDDEN_CASES, HIDDEN_EVENTS, HIDDEN_LOCKS, BindingError
@@ -26,6 +27,7 @@ from .reference import replay as replay
 from .runs import Bench, Run, execute
 from .stress import GEOMETRIES, programs
 
+_, HARDENED = VARIANTS
 CALLS = 40  # of each thread in one run: some thousands of events
 RATE = 0.002  # of steps before which a thread stops for a moment
 PATIENCE = 60.0  # seconds that a thread may wait: the machine may have much else to do
@@ -73,6 +75,9 @@ def validate(log: LogFile, path: Path) -> Validated:
     unknown = sorted(set(log.fixes) - known_fixes())
     if unknown:
         raise DataError(path, "fixes", f"no fix is called {unknown[0]!r}")
+    hardened = set(log.fixes) == known_fixes()
+    if log.variant not in VARIANTS or (log.variant == HARDENED) != hardened:
+        raise DataError(path, "variant", f"{log.variant!r} does not go with these fixes")
     try:
         run = _run_of(log)
     except (KeyError, TypeError, ValueError) as error:
@@ -168,7 +173,7 @@ class _Share:
 def _runs(share: _Share) -> Iterator[Validated]:
     """One run on each geometry, then in turn some seconds of runs, as long as there is time."""
     load = share.load
-    fixes = known_fixes() if load.variant == "hardened" else frozenset()
+    fixes = known_fixes() if load.variant == HARDENED else frozenset()
     left, turn = load.seconds, 0.0
     seeds = itertools.count(load.seed * 100_000 + share.number, load.workers)
     while left > 0:

@@ -190,6 +190,9 @@ def test_a_log_of_something_else_is_refused(
     cases = {
         "made with another model": replace(fine, model="0" * 16),
         "not this implementation's": replace(fine, world={}),
+        "'2.0' does not go": replace(fine, variant="2.0"),
+        "'hardened' does not go": replace(fine, variant="hardened"),
+        "no fix is called 'none'": replace(fine, fixes=("none",)),
         "TOML": replace(fine, scenario_text="= 1"),
     }
     for why, log in cases.items():
