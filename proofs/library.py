@@ -67,13 +67,16 @@ def _getpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
     )  # fmt: skip
     suffix = "" if variant == "1.18" else f"-{variant}"
 
-    def unit(name: str, frame: Frame, *assumptions: Assumption, slices: int = 1) -> Unit:
+    def unit(
+        name: str, frame: Frame, *assumptions: Assumption, slices: int = 1, seconds: float = 1.0
+    ) -> Unit:
         return Unit(
             f"{name}{suffix}", "genfs_getpages", variant, frame, assumptions,
             switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT, slices,
+            seconds,
         )  # fmt: skip
 
-    whole = unit("getpages", getpages.FRAME, entry, callers, slices=8)
+    whole = unit("getpages", getpages.FRAME, entry, callers, slices=4, seconds=80.0)
 
     def theorem(
         name: str, statement: str, select: Callable[[Obligation], bool], of: Unit = whole
@@ -131,7 +134,7 @@ def _getpages(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
         or (each.kind == "check" and each.name == "kassert" and each.line == 464)
         or (each.kind == "stable" and each.line in (531, 534)),
     )
-    alone = unit("getpages-entry", getpages.ENTRY_FRAME, entry)
+    alone = unit("getpages-entry", getpages.ENTRY_FRAME, entry, seconds=50.0)
     yield theorem(
         "getpages-entry-overflow",
         "the assertions at entry (165-167) alone keep the arithmetic of 147-278 from overflowing",
@@ -347,17 +350,22 @@ def run(
     for name in names:
         if name not in known:
             raise KeyError(name)
-    chosen = [each for each in arithmetic() if (each.name in names if names else not each.long)]
-    if chosen:
-        yield from running.run(arithmetic, chosen, workers, effort, progress)
-    others = [each.name for each in protocol.theorems()
-              if (each.name in names if names else not each.long)]
-    if others:
-        yield from protocol.run(others, workers)
+    def wanted(each: Any) -> bool:
+        return each.name in names if names else not each.long
+
+    works: list[running.Work] = []
+    if chosen := [each for each in arithmetic() if wanted(each)]:
+        works.append(running.Arithmetic(arithmetic, chosen, effort))
+    if others := [each for each in protocol.theorems() if wanted(each)]:
+        works.append(protocol.Protocol(others))
+    yield from running.together(works, workers, progress)
 
 
 def export(names: Sequence[str], folder: Path) -> int:
-    """Write every question as SMT-LIB 2, a file for each: ``unsat`` means that it holds."""
+    """Write every question as SMT-LIB 2, a file for each: ``unsat`` means that it holds.
+
+    What all theorems of a unit rest on is written once, as the unit's.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
     provings: dict[str, Proving] = {}
@@ -365,12 +373,17 @@ def export(names: Sequence[str], folder: Path) -> int:
         if names and theorem.name not in names:
             continue
         unit = theorem.unit
+        asked = []
         if unit.name not in provings:
             provings[unit.name] = Proving(unit, source())
-        for number, each in enumerate(provings[unit.name].selected(theorem)):
+            asked += [(f"{unit.name}-rests-on", each) for each in provings[unit.name].support]
+        proving = provings[unit.name]
+        asked += [(theorem.name, each) for each in proving.selected(theorem)
+                  if each not in proving.support]
+        for name, each in asked:
             place = f"{each.file}, line {each.line} of the seed: {each.kind} {each.name}"
-            text = provings[unit.name].question(each).smt2(f"{theorem.name}\n{place}\n{each.text}")
-            (folder / f"{theorem.name}-{number:03}.smt2").write_text(text)
+            text = proving.question(each).smt2(f"{name}\n{place}\n{each.text}")
+            (folder / f"{name}-{proving.number(each):04}.smt2").write_text(text)
             count += 1
     others = [each.name for each in protocol.theorems() if not names or each.name in names]
     return count + (protocol.export(others, folder) if others else 0)

@@ -1,4 +1,4 @@
-"""Deciding the theorems of the arithmetic in several processes.
+"""Deciding theorems in several processes.
 
 A large unit's obligations are dealt out in slices; when all of them are back its theorems are
 judged.  Neither the number of processes nor the order in which they end matters.
@@ -6,15 +6,15 @@ judged.  Neither the number of processes nor the order in which they end matters
 
 from __future__ import annotations
 
+import math
 import signal
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Protocol
 
 from ..checker.symbolic.solve import Answer
 from .source import source
@@ -110,6 +110,105 @@ class Processes:
                 process.join()
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A call of a module's function, in a process of its own.
+
+    ``seconds``: what it took on some machine, about: the longest begin first, so that no
+    processor is left with a long one at the end.
+    """
+
+    key: Any
+    function: Callable[..., object]
+    given: tuple[object, ...]
+    seconds: float = 0.0
+
+
+class Work(Protocol):
+    """Theorems to decide, as tasks."""
+
+    def tasks(self) -> list[Task]:
+        """What can begin at once."""
+        ...
+
+    def done(self, key: Any, result: Any) -> tuple[list[Task], list[tuple[Any, Outcome]]]:
+        """A task's result: what can begin now, and what is decided."""
+        ...
+
+    def total(self) -> int:
+        """How many tasks there will be."""
+        ...
+
+
+def together(
+    works: Sequence[Work], workers: int = 1, progress: Progress | None = None
+) -> Iterator[tuple[Any, Outcome]]:
+    """Do all of it on so many processors; theorems come as they are decided."""
+    waiting: list[tuple[Work, Task]] = [(work, task) for work in works for task in work.tasks()]
+    total, done = sum(work.total() for work in works), 0
+    with Processes() as processes:
+        while waiting or len(processes):
+            waiting.sort(key=lambda each: -each[1].seconds)  # (stable)
+            while waiting and len(processes) < workers:
+                work, task = waiting.pop(0)
+                processes.start((work, task.key), task.function, *task.given)
+            for (work, key), result in processes.ready():
+                done += 1
+                if progress is not None:
+                    progress(done, total)
+                further, decided = work.done(key, result)
+                waiting += [(work, task) for task in further]
+                yield from decided
+
+
+class Arithmetic:
+    """Theorems of :mod:`.theorem`.  ``seconds`` are those of processors, of the whole unit."""
+
+    def __init__(self, library: Library, chosen: Sequence[Theorem], effort: int = EFFORT) -> None:
+        self._library, self._effort = library, effort
+        self._units: dict[str, Unit] = {each.unit.name: each.unit for each in chosen}
+        self._names: dict[str, tuple[str, ...]] = {
+            unit: tuple(each.name for each in chosen if each.unit.name == unit)
+            for unit in self._units
+        }
+        self._by_name = {each.name: each for each in chosen}
+        self._answers: dict[str, Answers] = {unit: {} for unit in self._units}
+        self._left = {name: unit.slices for name, unit in self._units.items()}
+        self._took = dict.fromkeys(self._units, 0.0)
+
+    def total(self) -> int:
+        # (a unit of one slice is decided where it is judged)
+        return sum(1 + (unit.slices if unit.slices > 1 else 0) for unit in self._units.values())
+
+    def tasks(self) -> list[Task]:
+        found = []
+        for name, unit in self._units.items():
+            given = (self._library, name, self._names[name], self._effort)
+            if unit.slices == 1:
+                found.append(self._judged(name))
+            found += [Task((name, number), _slice, (*given, number), unit.seconds / unit.slices)
+                      for number in range(unit.slices if unit.slices > 1 else 0)]
+        return found
+
+    def _judged(self, name: str) -> Task:
+        given = (self._library, name, self._names[name], self._effort, self._answers[name])
+        seconds = self._units[name].seconds if self._units[name].slices == 1 else math.inf
+        return Task((name, None), _judge, given, seconds)
+
+    def done(
+        self, key: tuple[str, int | None], result: Any
+    ) -> tuple[list[Task], list[tuple[Any, Outcome]]]:
+        unit, number = key
+        if number is None:
+            return [], [(self._by_name[each.name], each.after(self._took[unit]))
+                        for each in result]
+        found, took = result
+        self._answers[unit] |= found
+        self._took[unit] += took
+        self._left[unit] -= 1
+        return ([] if self._left[unit] else [self._judged(unit)]), []
+
+
 def run(
     library: Library,
     chosen: Sequence[Theorem],
@@ -117,45 +216,5 @@ def run(
     effort: int = EFFORT,
     progress: Progress | None = None,
 ) -> Iterator[tuple[Theorem, Outcome]]:
-    """Decide theorems, each as its unit is done.
-
-    ``seconds`` are those of processors, and of the whole unit.
-    """
-    units: dict[Unit, list[Theorem]] = {}
-    for each in chosen:
-        units.setdefault(each.unit, []).append(each)
-    jobs = {unit.name: tuple(each.name for each in found) for unit, found in units.items()}
-    by_name = {each.name: each for each in chosen}
-    # (a unit of one slice is decided where it is judged)
-    left = {unit.name: unit.slices if unit.slices > 1 else 0 for unit in units}
-    total, done = sum(left.values()) + len(left), 0
-    answers: dict[str, Answers] = {unit: {} for unit in jobs}
-    seconds = dict.fromkeys(jobs, 0.0)
-    # What to do next, a unit's slices together: None is its verdict.
-    waiting: deque[tuple[str, int | None]] = deque(
-        (unit, number) for unit, slices in left.items()
-        for number in (range(slices) if slices else (None,))
-    )
-    with Processes() as processes:
-        while waiting or len(processes):
-            while waiting and len(processes) < workers:
-                unit, number = waiting.popleft()
-                task = (library, unit, jobs[unit], effort)
-                if number is None:
-                    processes.start((unit, True), _judge, *task, answers[unit])
-                else:
-                    processes.start((unit, False), _slice, *task, number)
-            for (unit, judged), result in processes.ready():
-                done += 1
-                if progress is not None:
-                    progress(done, total)
-                if judged:
-                    for outcome in result:
-                        yield by_name[outcome.name], outcome.after(seconds[unit])
-                    continue
-                found, took = result
-                answers[unit] |= found
-                seconds[unit] += took
-                left[unit] -= 1
-                if not left[unit]:
-                    waiting.appendleft((unit, None))
+    """Decide theorems of the arithmetic, each as its unit is done."""
+    yield from together([Arithmetic(library, chosen, effort)], workers, progress)

@@ -9,12 +9,15 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .running import Processes
+
 SOLVERS = ("cvc5", "bitwuzla")
 MILLISECONDS = 2000  # for one question
+PART = 40  # questions to a process
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +68,24 @@ def _bitwuzla(path: Path, milliseconds: int) -> str:
     return {bitwuzla.Result.SAT: "sat", bitwuzla.Result.UNSAT: "unsat"}.get(result, "unknown")
 
 
-def compare(solver: str, questions: Iterable[Path]) -> Agreement:
-    """Ask all of them."""
-    said = {path.name: ask(solver, path) for path in questions}
+def _said(solver: str, part: tuple[Path, ...]) -> dict[str, str]:
+    return {path.name: ask(solver, path) for path in part}
+
+
+def compare(solver: str, questions: Sequence[Path], workers: int = 1) -> Agreement:
+    """Ask all of them, in so many processes."""
+    said: dict[str, str] = {}
+    parts = [tuple(questions[start : start + PART]) for start in range(0, len(questions), PART)]
+    if workers == 1:
+        for part in parts:
+            said |= _said(solver, part)
+    else:
+        with Processes() as processes:
+            while parts or len(processes):
+                while parts and len(processes) < workers:
+                    processes.start(len(parts), _said, solver, parts.pop())
+                for _, found in processes.ready():
+                    said |= found
     return Agreement(
         sum(each == "unsat" for each in said.values()),
         sum(each == "unknown" for each in said.values()),

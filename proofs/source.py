@@ -11,11 +11,11 @@ from ..checker.lang.source import Function, Source, load, with_primitives
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PACKAGE: Final = __package__.rpartition(".")[0]
-SERVICES: Final = f"{PACKAGE}.proofs.services"
+CONTRACTS: Final = tuple(f"{PACKAGE}.proofs.{name}" for name in ("services", "devices"))
 # What is compiled: the seed's functions, and of the kernel its types, state and GOP_SIZE.
 FOLDERS: Final = ("model/genfs", "model/kernel")
 # And from here: the contracts, and direct I/O, which the model does not have.
-OWN: Final = ("services", "uio", "directio")
+OWN: Final = ("services", "devices", "uio", "directio")
 
 
 @functools.cache
@@ -35,12 +35,12 @@ def texts() -> Mapping[str, tuple[str, str]]:
 def load_with_contracts(given: Mapping[str, tuple[str, str]]) -> Source:
     """Parse, and put each contract in the place of the service of its name."""
     source = load(with_primitives(given))
-    services = source.modules[SERVICES]
-    contracts = {name: symbol for name, symbol in services.symbols.items()
+    contracts = {name: symbol for module in CONTRACTS
+                 for name, symbol in source.modules[module].symbols.items()
                  if isinstance(symbol, Function)}
     unused = set(contracts)
-    for module in source.modules.values():
-        if module is services:
+    for place, module in source.modules.items():
+        if place in CONTRACTS:
             continue
         for name, symbol in module.symbols.items():
             if isinstance(symbol, Function) and name in contracts:

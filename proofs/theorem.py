@@ -26,6 +26,7 @@ from ..checker.lang.source import Source
 from ..checker.symbolic.conditions import Conditions, Formula, Frame, Obligation, conditions
 from ..checker.symbolic.replay import confirm
 from ..checker.symbolic.solve import Answer, Relevance, smallest, smt2
+from ..checker.symbolic.state import conjuncts
 from .asking import Asking
 
 Verdict: TypeAlias = Literal["proved", "fails", "inconclusive"]
@@ -49,7 +50,7 @@ class Unit:
 
     ``split``: parameters whose values are tried one by one where z3 does not decide the
     question for all of them at once, with the values.  ``slices``: so many processes share
-    its obligations.
+    its obligations.  ``seconds``: about what it takes (:class:`.running.Task`).
     """
 
     name: str
@@ -63,6 +64,7 @@ class Unit:
     checks: tuple[str, ...] = ()
     split: Mapping[str, Sequence[int]] = field(default_factory=dict)
     slices: int = 1
+    seconds: float = 1.0
 
     def program(self, source: Source) -> ir.Program:
         """The routine's IR."""
@@ -176,7 +178,14 @@ class Proving:
 
     def decide(self, obligations: Sequence[Obligation]) -> None:
         """Find an answer for each: in batches, then one by one, then by cases."""
-        todo = [each for each in obligations if self.number(each) not in self.answers]
+        todo = []
+        for each in obligations:
+            if self.number(each) in self.answers:
+                continue
+            if self.known(each):
+                self.answers[self.number(each)] = "valid"
+            else:
+                todo.append(each)
         for start in range(0, len(todo), BATCH):
             part = todo[start : start + BATCH]
             if self.asking(part).ask(effort=self.effort // 2) == "valid":
@@ -185,6 +194,25 @@ class Proving:
                 continue
             for each in part:
                 self.answers[self.number(each)] = self._decide(each)
+
+    def known(self, obligation: Obligation) -> bool:
+        """Is it said on the way there, or does it follow from what is said of its variables?
+
+        Most of what a lemma states and a cut keeps: of the hundreds of conjuncts that led there
+        a few are about the same variables.
+        """
+        path = conjuncts(obligation.reach)
+        said = {each.get_id() for each in path}
+        goal = [each for each in conjuncts(obligation.goal) if each.get_id() not in said]
+        if not goal or obligation.alone:
+            return not goal
+        names = frozenset[str]().union(*(self.relevance.names(each) for each in goal))
+        about = [each for each in path if self.relevance.names(each) <= names]
+        if not about:
+            return False
+        part = replace(obligation, reach=z3.And(*about), goal=z3.And(*goal))
+        asking = Asking([part], (), self.conditions.parameters, self.effort // 16)
+        return asking.ask() == "valid"
 
     def asking(self, part: Sequence[Obligation]) -> Asking:
         """A copy of them, to be asked."""
@@ -195,10 +223,14 @@ class Proving:
         asking = self.asking([obligation])
         if obligation.alone and asking.generalised(self.effort // 4):
             return "valid"
-        if not obligation.alone and asking.near(self.effort // 8):
-            return "valid"
-        answer = asking.ask(effort=self.effort // (4 if obligation.alone else 2))
         joins = not obligation.alone
+        if joins:
+            answer = asking.ask(effort=self.effort // 16)
+            if answer != "unknown":
+                return answer
+            if asking.near(self.effort // 8):
+                return "valid"
+        answer = asking.ask(effort=self.effort // (2 if joins else 4))
         if joins and answer == "unknown":
             answer = asking.ask(joins=True)
         sizes = self._sizes(obligation)

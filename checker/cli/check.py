@@ -96,7 +96,7 @@ def check(
     """Check scenarios, by name or by path of a TOML file; none: the standard suite."""
     library = Library(subject)
     chosen = library.chosen(names, full=full, large=large)
-    workers = workers or _processors()
+    workers = workers or processors()
     jobs = min(workers, max(1, len(chosen)))
     settings = Settings(
         variant=library.variant(variant),
@@ -127,7 +127,8 @@ def _usable(engine: EngineName | Literal["z3"]) -> EngineName | Literal["z3"]:
     return engine
 
 
-def _processors() -> int:
+def processors() -> int:
+    """Those that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1

@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from .check import processors
 from .library import Subject
 from .outcome import EXIT_INCONCLUSIVE
 
@@ -22,7 +23,8 @@ CLEAR = "\r\033[K"  # of a terminal: the line of progress
 @click.command()
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--list", "listing", is_flag=True, help="Only say what there is to prove.")
-@click.option("--workers", type=click.IntRange(1, 64), default=2, show_default=True)
+@click.option("--workers", type=click.IntRange(1, 64), default=processors,
+              show_default="the processors there are", help="Processes at the same time.")
 @click.option("--effort", type=click.IntRange(1), default=None,
               help="z3's steps for one question, in thousands.")
 @click.option("--smt2", "folder", type=click.Path(path_type=Path), default=None,
@@ -43,8 +45,8 @@ def prove(
 ) -> int:
     """Prove theorems (none named: all but those that take long).
 
-    Each is proved, fails at some lines and values, or is inconclusive.  Those that are not
-    decided within minutes (--list calls them long) are tried only by name.
+    Each is proved, fails at some lines and values, or is inconclusive, in the order of --list.
+    Those that are not decided within minutes (--list calls them long) are tried only by name.
 
     Exit status: 0 all proved; 1 one fails, or the other solver disagrees; 2 wrong usage; 3 one
     is inconclusive, or interrupted.
@@ -69,32 +71,40 @@ def prove(
     second: Any = importlib.import_module(subject.proofs.replace(".library", ".second"))
     if solver is not None and not second.installed(solver):
         raise click.UsageError(f"{solver} is not installed: pip install genfscheck[solvers]")
-    wanted = len(set(names)) or sum(not theorem.long for theorem in known.values())
+    wanted = [name for name, theorem in known.items()
+              if (name in names if names else not theorem.long)]
     options: dict[str, Any] = {} if effort is None else {"effort": 1000 * effort}
     shown = sys.stderr.isatty()
     if shown:
         options["progress"] = _progress
-    outcomes: list[tuple[Any, Any]] = []
+    decided: dict[str, tuple[Any, Any]] = {}
+    printed = 0
     agreement = None
     interrupted = False
     try:
         for theorem, outcome in library.run(names, workers, **options):
-            outcomes.append((theorem, outcome))
-            if shown:
-                click.echo(CLEAR, nl=False, err=True)
-            if not as_json:
-                _line(theorem, outcome)
+            decided[theorem.name] = theorem, outcome
+            while printed < len(wanted) and wanted[printed] in decided:
+                if shown:
+                    click.echo(CLEAR, nl=False, err=True)
+                if not as_json:
+                    _line(*decided[wanted[printed]])
+                printed += 1
         if solver is not None:
-            agreement = _compare(library, second, solver, outcomes)
+            agreement = _compare(library, second, solver, list(decided.values()), workers)
     except KeyboardInterrupt:
         interrupted = True
+    outcomes = [decided[name] for name in wanted if name in decided]
+    if not as_json:
+        for each in outcomes[printed:]:
+            _line(*each)
     if as_json:
         click.echo(json.dumps([_entry(*each) for each in outcomes], indent=1))
     elif not names and any(theorem.long for theorem in known.values()):
         left = ", ".join(name for name, theorem in known.items() if theorem.long)
         click.echo(f"not tried, name them to try: {left}")
     if interrupted:
-        click.echo(f"interrupted: {len(outcomes)} of {wanted} theorems decided", err=True)
+        click.echo(f"interrupted: {len(outcomes)} of {len(wanted)} theorems decided", err=True)
         return EXIT_INCONCLUSIVE
     if agreement is not None:
         click.echo(f"{solver}: {agreement}", err=True)
@@ -108,17 +118,19 @@ def prove(
     return EXIT_INCONCLUSIVE if "inconclusive" in verdicts else 0
 
 
-def _compare(library: Any, second: Any, solver: str, outcomes: list[tuple[Any, Any]]) -> Any:
+def _compare(
+    library: Any, second: Any, solver: str, outcomes: list[tuple[Any, Any]], workers: int
+) -> Any:
     """What the other solver says of the questions of the theorems that z3 proved."""
     proved = [theorem.name for theorem, outcome in outcomes if outcome.verdict == "proved"]
     with tempfile.TemporaryDirectory() as place:
         if proved:
             library.export(proved, Path(place))
-        return second.compare(solver, sorted(Path(place).iterdir()))
+        return second.compare(solver, sorted(Path(place).iterdir()), workers)
 
 
 def _progress(done: int, total: int) -> None:
-    click.echo(f"{CLEAR}{done} of {total} parts of the arithmetic", nl=done == total, err=True)
+    click.echo(f"{CLEAR}{done} of {total} parts", nl=done == total, err=True)
 
 
 def _line(theorem: Any, outcome: Any) -> None:

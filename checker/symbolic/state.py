@@ -107,6 +107,7 @@ class View:
     ) -> None:
         self._names, self._state = names, state
         self._parameters, self._within = parameters, frozenset(within)
+        self._computed: dict[int, z3.BitVecRef] = {}
 
     def has_parameter(self, name: str) -> bool:
         """Does the routine read this parameter?"""
@@ -135,7 +136,16 @@ class View:
         return self._state.scalars[key]
 
     def __getitem__(self, name: str) -> z3.BitVecRef:
-        return self.term(name).at(EXACT)
+        term = self.term(name)
+        value = term.value
+        if isinstance(value, z3.BitVecRef) and value.num_args() > 0:
+            self._computed[value.get_id()] = value
+        return term.at(EXACT)
+
+    @property
+    def computed(self) -> list[z3.BitVecRef]:
+        """Of the values asked for by name those that are no constants, in the order of asking."""
+        return list(self._computed.values())
 
     def true(self, name: str) -> z3.BoolRef:
         return self.term(name).truth()

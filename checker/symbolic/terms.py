@@ -220,13 +220,39 @@ def _sum(op: str, one: Term, two: Term, ctype: ir.CType, doubt: Doubt | None) ->
     if ctype.bits == 1:
         result = Term(result.value == z3.BitVecVal(1, 1), ir.BOOL)
     if doubt is not None:
-        width = max(one.needed, two.needed, ctype.bits) + 2
-        x, y = one.at(width), two.at(width)
-        exact = Term(x + y if op == "+" else x - y, _signed(width))
         limits = _range(ctype)
         doubt("overflow" if limits.signed else "wrap",
-              compare("==", convert(exact, limits), exact))
+              _sum_fits(op, _positive(one), _positive(two), limits))
     return result
+
+
+def _sum_fits(op: str, one: Term, two: Term, limits: ir.CType) -> z3.BoolRef:
+    """Is the sum (or difference) a value of the type?
+
+    Told from signs and from the result itself: a sum of more bits is a second one, for z3.
+    """
+    bits = limits.bits
+    inside = _contains(limits, one.ctype) and _contains(limits, two.ctype)
+    if not (inside if limits.signed else max(one.ctype.bits, two.ctype.bits) <= bits):
+        width = max(one.needed, two.needed, bits) + 2
+        x, y = one.at(width), two.at(width)
+        exact = Term(x + y if op == "+" else x - y, _signed(width))
+        return compare("==", convert(exact, limits), exact)
+    a, b = one.at(bits), two.at(bits)
+    result = a + b if op == "+" else a - b
+    if limits.signed:
+        first, second, sign = (z3.Extract(bits - 1, bits - 1, each) for each in (a, b, result))
+        apart = first != second if op == "+" else first == second
+        return z3.Or(apart, sign == first)
+    below, less = _below_zero(one, a), _below_zero(two, b)
+    if op == "+":
+        return z3.If(below, z3.And(z3.Not(less), z3.ULT(result, b)),
+                     z3.If(less, z3.ULT(result, a), z3.ULE(a, result)))
+    return z3.If(below, z3.And(less, a >= b), z3.If(less, z3.ULT(a, result), z3.ULE(b, a)))
+
+
+def _below_zero(term: Term, value: z3.BitVecRef) -> z3.BoolRef:
+    return value < 0 if term.ctype.signed else z3.BoolVal(False)
 
 
 def _product(one: Term, two: Term, ctype: ir.CType, doubt: Doubt | None) -> Term:

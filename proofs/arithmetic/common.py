@@ -19,7 +19,7 @@ SYMBOLIC: Final = {
     "MAXPHYS_PAGES": INT, "TREE_PENALTY": INT, "FRAGMENTS": INT, "DEBUG": INT, "DIAGNOSTIC": INT,
     "WAPBL": INT, "RWMAP": INT, "LLONG_MAX": OFF,
 }  # fmt: skip
-# The contracts' checks (proofs/services.py).
+# The contracts' checks (proofs/services.py, proofs/devices.py).
 CHECKS: Final = ("request", "window", "transfer", "address", "accounting")
 
 SHIFTS: Final = range(9, 17)  # 512 bytes to 64 KiB

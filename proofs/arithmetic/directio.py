@@ -23,7 +23,7 @@ from .common import (
     sizes,
     within_files,
 )
-from .steps import derived, each_way, placed, stated
+from .lemmas import derived, each_way, placed, stated
 
 ZERO, ONE = exact(0), exact(1)
 WRITE = 1
@@ -216,6 +216,21 @@ def _covers(view: View) -> z3.BoolRef:
     )
 
 
+def _vector(view: View) -> z3.BoolRef:
+    """1634: the chunk is of the first vector, which is of what is left."""
+    length, resid = view["_chunk.length"], view["uio.uio_resid"]
+    first, behind = view["uio.iov_len"], view["uio.behind"]
+    return z3.And(
+        ONE <= length, length <= first, behind >= ZERO, first + behind == resid, resid >= ZERO,
+    )  # fmt: skip
+
+
+def _left(view: View) -> z3.BoolRef:
+    """So it is no more than is left."""
+    left = view["uio.uio_resid"] - view["_chunk.length"]
+    return z3.And(view["_chunk.length"] <= view["uio.uio_resid"], left >= ZERO)
+
+
 LEMMAS = (
     *placed(1695, [stated("shift", _shift), stated("here", _chunk_here), stated("last", _last),
                    derived("covers", _covers, "shift", "here", "last")]),
@@ -227,6 +242,7 @@ LEMMAS = (
     *placed(1694, [stated("here", _chunk_here), stated("block", _block)]),
     *placed(1714, [stated("bits", _bits), stated("here", _chunk_here),
                    derived("range", _range, "bits", "here")]),
+    *placed(1634, [stated("vector", _vector), derived("left", _left, "vector")]),
 )
 
 

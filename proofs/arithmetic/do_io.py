@@ -22,8 +22,9 @@ from .common import (
     small,
     within_files,
 )
+from .lemmas import behind, each_way, placed
 from .loop_steps import Round, forgotten
-from .steps import Loop, behind, each_way, placed
+from .steps import Loop
 
 ZERO, ONE = exact(0), exact(1)
 

@@ -1,446 +1,52 @@
-"""genfs_getpages (94-696): the window, its array, the tail, the read loop, the hole's pages.
-
-One execution of the whole routine, with every flag, size and offset open.  At 402, where the
-I/O begins, it is cut: what follows rests on :func:`at_402`, which is proved there, alone.
-"""
+"""genfs_getpages (94-696), one execution of the whole routine: every flag, size, offset is open."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
 import z3
 
 from ...checker.symbolic.conditions import Claim, Frame
-from ...checker.symbolic.state import View, exact
-from .common import (
-    BUFFERS,
-    FILE_MAX,
-    REQUEST_MAX,
-    SECTOR_MAX,
-    SIZES_READ,
-    WATCH,
-    aligned,
-    between,
-    block,
-    not_negative,
-    page,
-    page_of,
-    pages,
-    sizes,
-    small,
-    within_files,
+from ...checker.symbolic.state import exact
+from .common import BUFFERS, SIZES_READ, WATCH, not_negative, within_files
+from .hole_steps import hole_pages, marked
+from .lemmas import each_way, placed
+from .loop_steps import forgotten
+from .page_steps import at_count, at_window, page_new, reached, run_new, run_of_pages
+from .piece import READ, so_far
+from .reading import (
+    BYTES,
+    at_402,
+    at_434,
+    at_486,
+    at_519,
+    at_562,
+    at_565,
+    both,
+    never_valid,
+    of_byte,
+    read_loop,
+    skip_loop,
+    tail,
+    watched,
 )
-from .loop_steps import Round, forgotten
-from .page_steps import (
-    READ,
-    at_count,
-    at_hole,
-    at_piece,
-    at_skip,
-    at_window,
-    hole_pages,
-    marked,
-    new,
-    page_new,
-    reached,
-    run_new,
-    run_of_pages,
-    so_far,
+from .request import (
+    as_size_t,
+    at_266,
+    at_271,
+    at_275,
+    at_279,
+    callers,
+    entry,
+    given_back,
+    legal_window,
+    near,
+    slots,
 )
-from .steps import behind, each_way, placed
-from .window_steps import WINDOW_MAX, at_end, at_slots
+from .skip_steps import at_skip, at_skipped, at_valid
+from .window_steps import at_end, at_length, at_request, at_slots
 
 ZERO, ONE = exact(0), exact(1)
-
-
-# ------------------------------------------------------------------ what is assumed
-
-
-def entry(view: View) -> z3.BoolRef:
-    """What the entry assertions (165-167) and the types allow; nothing is watched yet."""
-    return z3.And(
-        sizes(view),
-        *start_of_watch(view),
-    )
-
-
-def start_of_watch(view: View) -> list[z3.BoolRef]:
-    """Nothing was done to the watched byte yet; its block is somewhere on disk, or a hole."""
-    names = ("transferred", "reads", "zeroes", "asked")
-    return [*(view[f"watch.{name}"] == ZERO for name in names),
-            between(-1, view["watch.blkno"], 2 * SECTOR_MAX)]
-
-
-def callers(view: View) -> z3.BoolRef:
-    """What callers of VOP_GETPAGES guarantee beyond the assertions (KERNEL.md, section 3)."""
-    return z3.And(between(ZERO, view["a_centeridx"], view["a_count"] - ONE), bounded(view))
-
-
-def near(view: View) -> z3.BoolRef:
-    """The centre is not so far away that shifting it overflows."""
-    return z3.And(bounded(view), between(-(1 << 14), view["a_centeridx"], 1 << 14))
-
-
-def bounded(view: View) -> z3.BoolRef:
-    """The request is no larger than 1 GiB, and does not begin in the last offsets."""
-    return z3.And(
-        pages(view, view["a_count"]) <= exact(REQUEST_MAX), view["a_offset"] <= exact(FILE_MAX)
-    )
-
-
-# ------------------------------------------------------------------------ the window
-
-
-def limits(view: View) -> list[z3.BoolRef]:
-    """What stays true of the request from 173 on."""
-    origin = view["_getpages.origoffset"]
-    return [
-        sizes(view),
-        pages(view, view["a_count"]) <= exact(REQUEST_MAX),
-        between(ZERO, view["a_centeridx"], view["a_count"] - ONE),
-        between(ZERO, origin, exact(FILE_MAX)), aligned(origin, page(view)),
-        between(ZERO, view["_getpages.diskeof"], exact(FILE_MAX) + block(view)),
-        *start_of_watch(view),
-    ]  # fmt: skip
-
-
-def legal(view: View) -> list[z3.BoolRef]:
-    """The request starts before the end of the legal pages."""
-    memeof = view["_getpages.memeof"]
-    return [view["_getpages.origoffset"] < memeof,
-            memeof <= exact(FILE_MAX + REQUEST_MAX) + block(view)]
-
-
-def at_266(view: View) -> z3.BoolRef:
-    """Where the window is computed: all that matters of what came before."""
-    return z3.And(
-        *limits(view), *legal(view),
-        view["_getpages.fs_bshift"] == view["FS_BSHIFT"],
-        ONE <= view["_getpages.orignpages"], view["_getpages.orignpages"] == view["a_count"],
-    )  # fmt: skip
-
-
-def counted(view: View) -> list[z3.BoolRef]:
-    """268-270: at least one page and no more than were asked for."""
-    count = view["_getpages.orignpages"]
-    return [ONE <= count, count <= view["a_count"], view["_getpages.npages"] == count]
-
-
-def request(view: View) -> list[z3.BoolRef]:
-    """268: no page past the last legal one, and none fewer than that needs."""
-    origin, count = view["_getpages.origoffset"], view["_getpages.orignpages"]
-    memeof = view["_getpages.memeof"]
-    beyond = origin + pages(view, count)
-    return [beyond - page(view) < memeof, z3.Or(count == view["a_count"], memeof <= beyond)]
-
-
-def at_271(view: View) -> z3.BoolRef:
-    """Where the request is known."""
-    return z3.And(
-        *limits(view), *legal(view), *counted(view), *request(view),
-        view["_getpages.fs_bshift"] == view["FS_BSHIFT"],
-        view["_getpages.fs_bsize"] == block(view),
-    )  # fmt: skip
-
-
-def window(view: View) -> list[z3.BoolRef]:
-    """271-274: whole blocks around the request, cut at the last legal page."""
-    start, end = view["_getpages.startoffset"], view["_getpages.endoffset"]
-    origin, count = view["_getpages.origoffset"], view["_getpages.orignpages"]
-    last = origin + pages(view, count)
-    return [
-        ZERO <= start, start <= origin,
-        origin - start < block(view), aligned(start, block(view)), aligned(start, page(view)),
-        aligned(end, page(view)), last <= end,
-        # Less than a block beyond, or less than a page where pages are larger.
-        z3.Or(end - last < block(view), end - last < page(view)),
-    ]  # fmt: skip
-
-
-def legal_window(view: View) -> z3.BoolRef:
-    """274: the last page of the window is legal; and it is a whole block's, or the last."""
-    end, memeof = view["_getpages.endoffset"], view["_getpages.memeof"]
-    return z3.And(
-        end - page(view) < memeof, z3.Or(memeof <= end, aligned(end, block(view)))
-    )
-
-
-def at_275(view: View) -> z3.BoolRef:
-    """Where the window is known."""
-    return z3.And(*limits(view), *counted(view), *window(view))
-
-
-def array(view: View) -> list[z3.BoolRef]:
-    """275-278: the array has a slot for each page of the window, the request at ``ridx``."""
-    start, end = view["_getpages.startoffset"], view["_getpages.endoffset"]
-    size, ridx = view["_getpages.pgs_size"], view["_getpages.ridx"]
-    return [
-        pages(view, ridx) == view["_getpages.origoffset"] - start,
-        size & exact(7) == ZERO,
-        pages(view, size >> 3) == end - start, end - start <= exact(WINDOW_MAX),
-        ZERO <= ridx, ridx + view["_getpages.orignpages"] <= size >> 3,
-    ]  # fmt: skip
-
-
-def as_size_t(view: View) -> z3.BoolRef:
-    """277-279: C computes and compares in ``size_t``, the model in ``off_t`` and ``int``."""
-    size = view["_getpages.pgs_size"]
-    start, end = view["_getpages.startoffset"], view["_getpages.endoffset"]
-    count, on_stack = (end - start) >> view["PAGE_SHIFT"], view["UBC_MAX_PAGES"] * exact(8)
-    return z3.And(
-        z3.Extract(31, 0, exact(8) * count) == z3.Extract(31, 0, size),
-        z3.UGT(size, on_stack) == (size > on_stack),
-    )
-
-
-def at_279(view: View) -> z3.BoolRef:
-    """Where the array's size is known."""
-    return z3.And(*limits(view), *counted(view), *window(view), *array(view))
-
-
-def slots(view: View) -> z3.BitVecRef:
-    """The slots of the array."""
-    return view["_getpages.pgs_size"] >> 3
-
-
-# ---------------------------------------------------------------------------- the I/O
-
-
-def io_facts(view: View) -> list[z3.BoolRef]:
-    """What stays true of the window during the I/O."""
-    npages, start = view["_getpages.npages"], view["_getpages.startoffset"]
-    return [
-        sizes(view),
-        ONE <= npages, pages(view, npages) <= exact(WINDOW_MAX),
-        view["_getpages.pgs_size"] == npages << 3,
-        aligned(start, page(view)), aligned(start, block(view)),
-        ZERO <= start, start <= exact(FILE_MAX),
-        # (where the window starts, a legal page or an earlier one of its block is)
-        between(ZERO, view["_getpages.diskeof"], exact(FILE_MAX) + block(view)),
-        ZERO <= view["_getpages.ridx"], ONE <= view["_getpages.orignpages"],
-        view["_getpages.orignpages"] <= view["a_count"],
-        view["_getpages.ridx"] + view["_getpages.orignpages"] <= npages,
-        between(-1, view["watch.blkno"], 2 * SECTOR_MAX),
-    ]  # fmt: skip
-
-
-def at_402(view: View) -> z3.BoolRef:
-    """Where the I/O begins."""
-    return z3.And(*io_facts(view), *start_of_watch(view))
-
-
-def watched(view: View) -> list[z3.BoolRef]:
-    """The watched byte is any byte of the window; what it is called in the file."""
-    position = view["watch.position"]
-    return [
-        small(position), position < pages(view, view["_getpages.npages"]),
-        view["watch.file"] == view["_getpages.startoffset"] + position,
-    ]
-
-
-def untouched(view: View) -> z3.BoolRef:
-    """Nothing was done to the watched byte."""
-    return z3.And(view["watch.reads"] == ZERO, view["watch.zeroes"] == ZERO)
-
-
-def zeroed(view: View) -> z3.BoolRef:
-    """It was zeroed, once, if its page is new; otherwise nothing was done."""
-    once = z3.And(view["watch.reads"] == ZERO, view["watch.zeroes"] == ONE)
-    return z3.If(new(view), once, untouched(view))
-
-
-def filled(view: View) -> z3.BoolRef:
-    """It was read or zeroed, once, if its page is new; otherwise nothing was done."""
-    reads, zeroes = view["watch.reads"], view["watch.zeroes"]
-    once = z3.Or(z3.And(reads == ONE, zeroes == ZERO), z3.And(reads == ZERO, zeroes == ONE))
-    return z3.If(new(view), once, untouched(view))
-
-
-def on_disk(view: View) -> list[z3.BoolRef]:
-    """402-403: the window's bytes, and those of them before the end of the file on disk."""
-    total, below = view["_io.totalbytes"], view["_io.bytes_"]
-    start, eof = view["_getpages.startoffset"], view["_getpages.diskeof"]
-    return [
-        total == pages(view, view["_getpages.npages"]), small(total), small(below),
-        below == z3.If(eof < start, ZERO, z3.If(eof - start < total, eof - start, total)),
-        view["watch.window"] == total, below <= total,
-    ]
-
-
-def at_434(view: View) -> z3.BoolRef:
-    """Where the tail begins: it is what the disk does not hold."""
-    return z3.And(
-        *io_facts(view), *watched(view), *on_disk(view), *start_of_io(view),
-        view["_io.tailstart"] == view["_io.bytes_"],
-        view["_io.tailbytes"] == view["_io.totalbytes"] - view["_io.bytes_"],
-    )  # fmt: skip
-
-
-def start_of_io(view: View) -> list[z3.BoolRef]:
-    """The master buffer (413) is set up, and nothing else was done."""
-    names = ("transferred", "reads", "zeroes")
-    return [*(view[f"watch.{name}"] == ZERO for name in names), *master(view)]
-
-
-def tail(view: View) -> z3.BoolRef:
-    """434: so far everything from the end on disk to ``tailstart`` was zeroed, nothing else."""
-    start, left = view["_io.tailstart"], view["_io.tailbytes"]
-    position = view["watch.position"]
-    done = z3.And(view["_io.bytes_"] <= position, position < start)
-    return z3.And(
-        left == view["_io.totalbytes"] - start, small(left), small(start),
-        view["_io.bytes_"] <= start,
-        z3.Or(start == view["_io.bytes_"], aligned(start, page(view))),
-        z3.If(done, zeroed(view), untouched(view)),
-    )
-
-
-def progress(view: View, left: z3.BitVecRef) -> list[z3.BoolRef]:
-    """What the read loop has done when ``left`` bytes are to do."""
-    offset, start = view["_read_loop.offset"], view["_getpages.startoffset"]
-    skipped = view["_read_loop.skipbytes"]
-    return [
-        offset == start + view["_io.bytes_"] - left,
-        small(left), left <= view["_io.bytes_"],
-        z3.Implies(left > ZERO, aligned(offset, exact(1) << view["DEV_BSHIFT"])),
-        small(skipped), skipped + left <= view["_io.bytes_"],
-        *master(view),
-        view["_read_loop.fs_bshift"] == view["FS_BSHIFT"],
-        view["_read_loop.dev_bshift"] == view["DEV_BSHIFT"],
-    ]  # fmt: skip
-
-
-def inside_new(view: View) -> z3.BoolRef:
-    """``offset`` is inside a page only if that is new (of which the watched one is an example)."""
-    offset, left = view["_read_loop.offset"], view["_read_loop.bytes_"]
-    mid_page = z3.Not(aligned(offset, page(view)))
-    same = page_of(view, view["watch.position"]) == page_of(view, so_far(view))
-    return z3.Implies(z3.And(left > ZERO, mid_page, same), new(view))
-
-
-def master(view: View) -> list[z3.BoolRef]:
-    """The master buffer (413) is as it was set up."""
-    koff = z3.Select(view.array("bufs.koff"), z3.BitVecVal(0, 32))
-    count = z3.Select(view.array("bufs.b_bcount"), z3.BitVecVal(0, 32))
-    return [
-        koff == 0, count == view["_io.bytes_"],
-        view["watch.asked"] == ONE, view["_io.mbp"] == ZERO,
-    ]  # fmt: skip
-
-
-def covered(view: View, done: z3.BitVecRef) -> z3.BoolRef:
-    """The read loop's part of the window, of which so many bytes are done, and the tail's."""
-    position = view["watch.position"]
-    return z3.If(
-        position < done, filled(view),
-        z3.If(position < view["_io.bytes_"], untouched(view), zeroed(view)),
-    )  # fmt: skip
-
-
-ROUND = Round(READ, lambda view: view["_io.bytes_"], covered)
-coverage, accounted = ROUND.coverage, ROUND.summed
-
-
-def read_loop(view: View) -> list[z3.BoolRef]:
-    """453."""
-    left = view["_read_loop.bytes_"]
-    return [*progress(view, left), view["_read_loop.error"] == ZERO]
-
-
-def skip_loop(view: View) -> list[z3.BoolRef]:
-    """461: the same, and the page looked at is the one that holds ``offset``."""
-    left = view["_read_loop.bytes_"]
-    return [*progress(view, left), left > ZERO,
-            view["_read_loop.pidx"] == page_of(view, so_far(view))]
-
-
-def at_486(view: View) -> list[z3.BoolRef]:
-    """Where a page that is not valid was reached."""
-    left = view["_read_loop.bytes_"]
-    return [
-        *io_facts(view), *watched(view), *on_disk(view), *progress(view, left),
-        view["_read_loop.error"] == ZERO, left > ZERO,
-        view["_read_loop.pidx"] == page_of(view, so_far(view)),
-    ]  # fmt: skip
-
-
-def at_519(view: View) -> list[z3.BoolRef]:
-    """Where a piece is known: not nothing, nor more than is left, nor past the block's run."""
-    left, offset = view["_read_loop.bytes_"], view["_read_loop.offset"]
-    size, lbn = view["_read_loop.iobytes"], view["_read_loop.lbn"]
-    return [
-        *io_facts(view), *watched(view), *on_disk(view), *progress(view, left),
-        view["_read_loop.error"] == ZERO,
-        view["_read_loop.pidx"] == page_of(view, so_far(view)),
-        between(-1, view["_read_loop.blkno"], SECTOR_MAX),
-        small(size), ZERO < size, size <= left,
-        # (follows, in the form in which it is asked for)
-        z3.ULE(size, view["watch.window"]),
-        z3.ULE(so_far(view), view["watch.window"] - size),
-        lbn == offset >> view["FS_BSHIFT"],
-        READ.run(view), READ.ends(view),
-        z3.Implies(size < left, aligned(offset + size, ONE << view["DEV_BSHIFT"])),
-    ]  # fmt: skip
-
-
-def at_562(view: View) -> list[z3.BoolRef]:
-    """A buffer is about to be given to the device."""
-    return [
-        *at_519(view), *of_byte(view), *reached(view),
-        *ROUND.in_round(view), READ.on_sector(view), READ.on_disk(view), READ.sector(view),
-    ]  # fmt: skip
-
-
-def _whole(view: View) -> z3.BoolRef:
-    """451: pieces and skipped bytes are the master's, with or without an error."""
-    moved, below = view["watch.transferred"], view["_io.bytes_"]
-    return z3.And(
-        view["_read_loop.skipbytes"] == below - moved, small(moved), moved <= below
-    )
-
-
-def _all(view: View) -> z3.BoolRef:
-    """451: without an error the watched byte is dealt with."""
-    return z3.Or(view["_read_loop.error"] != ZERO, filled(view))
-
-
-# Of every byte: from the piece to where the loop ends.
-BYTES = (
-    *READ.at_piece(519), *at_piece(519), *ROUND.at_piece(519),
-    *at_hole(529),
-    *placed(547, [each_way("filled", READ.filled)]), *placed(555, READ.sectors()),
-    *behind(READ.at_transfer(562)), *ROUND.at_transfer(562),
-    *ROUND.at_end(527, 454),
-    *placed(454, [each_way("master", lambda view: z3.And(*master(view)))]),
-    *placed(451, [
-        each_way("whole", _whole), each_way("all", _all),
-        each_way("valid", lambda view: never_valid(view)),
-        each_way("master", lambda view: z3.And(*master(view))),
-    ]),
-)  # fmt: skip
-
-
-def at_565(view: View) -> z3.BoolRef:
-    """Without an error every byte of a new page is filled once, and no other is touched."""
-    error = view["_io.error"]
-    return z3.Implies(error == ZERO, filled(view))
-
-
-def never_valid(view: View) -> z3.BoolRef:
-    """Error or not: nothing was done to a page with valid contents."""
-    return z3.Or(new(view), untouched(view))
-
-
-def _both(*parts: Callable[[View], list[z3.BoolRef]]) -> Callable[[View], z3.BoolRef]:
-    """All of them."""
-    return lambda view: z3.And(*(formula for part in parts for formula in part(view)))
-
-
-def of_byte(view: View) -> list[z3.BoolRef]:
-    """What has become of the watched byte, and the sums, between two pieces."""
-    return [inside_new(view), coverage(view), accounted(view)]
-
 
 FRAME = Frame(
     invariants={
@@ -452,8 +58,8 @@ FRAME = Frame(
         ),
         356: lambda v: ZERO <= v["_getpages.k"],
         434: tail,
-        453: _both(read_loop, of_byte),
-        461: _both(skip_loop, of_byte),
+        453: both(read_loop, of_byte),
+        461: both(skip_loop, of_byte),
         505: lambda v: z3.And(*run_of_pages(v), run_new(v)),
         529: lambda v: z3.And(ZERO <= v["_read_loop.i"], marked(v)),
         605: lambda v: ZERO <= v["_io.i"],
@@ -463,8 +69,8 @@ FRAME = Frame(
     },
     cuts={
         266: at_266, 271: at_271, 275: at_275, 279: at_279, 402: at_402, 434: at_434,
-        486: _both(at_486, of_byte, lambda v: [page_new(v)]),
-        519: _both(at_519, of_byte, reached),
+        486: both(at_486, of_byte, lambda v: [page_new(v)]),
+        519: both(at_519, of_byte, reached),
         562: lambda v: z3.And(*at_562(v)),
     },
     forgets={562: forgotten(READ)},
@@ -474,8 +80,10 @@ FRAME = Frame(
         Claim("filled", 565, at_565), Claim("valid-kept", 565, never_valid),
     ),
     lemmas=(
-        *at_end(274, 275), *at_slots(279), *READ.at_run(501), *READ.at_size(503),
-        *at_count(509), *at_skip(475), *at_window(519), *READ.at_end(519), *BYTES,
+        *at_request(271), *at_end(274, 275), *at_length(277), *at_slots(279),
+        *at_valid(468), *at_skipped(469), *at_skip(475), *READ.at_run(501), *READ.at_size(503),
+        *at_count(509), *at_window(519), *READ.at_end(519), *BYTES,
+        *placed(648, [each_way("slots", given_back)]),
     ),
     given={402: lambda v: z3.And(*watched(v))},
     # KASSERT(464) is about any page: take the watched byte to be the one at ``offset``.
@@ -498,3 +106,5 @@ CENTRE_FRAME = replace(
     claims=(Claim("not-empty", 271, lambda v: v["_getpages.orignpages"] >= ONE),),
     reads={name: within_files for name in SIZES_READ},
 )
+
+__all__ = ["CENTRE_FRAME", "ENTRY_FRAME", "FRAME", "callers", "entry", "near"]

@@ -15,7 +15,8 @@ import z3
 from ...checker.symbolic.frame import Lemma
 from ...checker.symbolic.state import View, exact
 from .common import aligned, small
-from .steps import Loop, Number, behind, derived, each_way, placed, stated
+from .lemmas import Number, behind, derived, each_way, placed, stated
+from .steps import Loop
 
 ZERO, ONE = exact(0), exact(1)
 

@@ -1,4 +1,4 @@
-"""The steps from a piece of genfs_getpages to the pages that hold its bytes (460-534)."""
+"""The steps from a piece of genfs_getpages to the pages that hold its bytes (486-519)."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import z3
 
 from ...checker.symbolic.frame import Lemma
 from ...checker.symbolic.state import View, exact
-from .common import aligned, between, fake, page, page_of, small
-from .steps import Loop, derived, each_way, placed, stated
+from .common import aligned, between, page, page_of, small
+from .lemmas import derived, each_way, placed, stated
+from .piece import (
+    READ,
+    at_slot,
+    end,
+    few_pages,
+    inside_window,
+    mask,
+    new,
+    page_bits,
+    page_start,
+    rounded,
+    small_piece,
+    so_far,
+)
 
 ZERO, ONE = exact(0), exact(1)
-
-
-def so_far(view: View) -> z3.BitVecRef:
-    """The bytes that the read loop is done with."""
-    return view["_read_loop.offset"] - view["_getpages.startoffset"]
-
-
-READ = Loop("_read_loop", so_far)
-
-
-def new(view: View) -> z3.BoolRef:
-    """Is the watched byte's page new (FAKE)?"""
-    return fake(view, page_of(view, view["watch.position"]))
 
 
 def page_new(view: View) -> z3.BoolRef:
@@ -42,19 +43,6 @@ def run_new(view: View) -> z3.BoolRef:
     pidx, count = view["_read_loop.pidx"], view["_read_loop.pcount"]
     slot = page_of(view, view["watch.position"])
     return z3.Implies(z3.And(pidx <= slot, slot < pidx + count), new(view))
-
-
-def marked(view: View) -> z3.BoolRef:
-    """529: the pages that are marked are inside the window."""
-    pidx, count = view["_read_loop.pidx"], view["_read_loop.holepages"]
-    return pidx + count <= view["_getpages.npages"]
-
-
-def hole_pages(view: View) -> z3.BoolRef:
-    """529: the pages marked are those that the hole's bytes are in."""
-    first, last = so_far(view), end(view) - ONE
-    pidx, count = view["_read_loop.pidx"], view["_read_loop.holepages"]
-    return z3.And(pidx == page_of(view, first), pidx + count - ONE == page_of(view, last))
 
 
 def reached(view: View) -> list[z3.BoolRef]:
@@ -78,53 +66,16 @@ def end_new(view: View) -> z3.BoolRef:
 # ------------------------------------------------------------------------------- steps
 
 
-def end(view: View) -> z3.BitVecRef:
-    """Where the piece ends in the window."""
-    return so_far(view) + view["_read_loop.iobytes"]
-
-
-def _mask(view: View) -> z3.BitVecRef:
-    return page(view) - ONE
-
-
-def _round(view: View, value: z3.BitVecRef) -> z3.BitVecRef:
-    return (value + _mask(view)) & ~_mask(view)
-
-
-def _bits(view: View) -> z3.BoolRef:
-    return between(9, view["PAGE_SHIFT"], 16)
-
-
-def _start(view: View) -> z3.BoolRef:
-    return aligned(view["_getpages.startoffset"], page(view))
-
-
-def _slot(view: View) -> z3.BoolRef:
-    """The piece begins in the page looked at."""
-    return view["_read_loop.pidx"] == page_of(view, so_far(view))
-
-
-def _small(view: View) -> z3.BoolRef:
-    """The window is no larger than 2 GiB, and there is a piece."""
-    size = view["_read_loop.iobytes"]
-    return z3.And(small(so_far(view)), small(size), small(end(view)), size >= ONE)
-
-
 def _one_page(view: View) -> z3.BoolRef:
     """503: the piece does not leave its page."""
     offset, size = view["_read_loop.offset"], view["_read_loop.iobytes"]
-    return offset + size <= _round(view, offset)
-
-
-def _pages(view: View) -> z3.BoolRef:
-    npages = view["_getpages.npages"]
-    return z3.And(between(1, npages, 1 << 22), small(npages << view["PAGE_SHIFT"]))
+    return offset + size <= rounded(view, offset)
 
 
 def _span(view: View) -> z3.BoolRef:
     """503-510: otherwise it ends in the pages counted."""
     offset, size = view["_read_loop.offset"], view["_read_loop.iobytes"]
-    room = (view["_read_loop.pcount"] << view["PAGE_SHIFT"]) - (offset - (offset & ~_mask(view)))
+    room = (view["_read_loop.pcount"] << view["PAGE_SHIFT"]) - (offset - (offset & ~mask(view)))
     return z3.Or(_one_page(view), size <= room)
 
 
@@ -140,8 +91,8 @@ def _same_rest(view: View) -> z3.BoolRef:
     """Pages begin at the same places in the file and in the window."""
     offset = view["_read_loop.offset"]
     return z3.And(
-        offset - (offset & ~_mask(view)) == so_far(view) & _mask(view),
-        _round(view, offset) - offset == _round(view, so_far(view)) - so_far(view),
+        offset - (offset & ~mask(view)) == so_far(view) & mask(view),
+        rounded(view, offset) - offset == rounded(view, so_far(view)) - so_far(view),
     )
 
 
@@ -152,8 +103,8 @@ def _count(view: View) -> z3.BitVecRef:
 def _base(view: View) -> z3.BoolRef:
     """Where the page looked at begins in the window."""
     start = view["_read_loop.pidx"] << view["PAGE_SHIFT"]
-    return z3.And(start == so_far(view) - (so_far(view) & _mask(view)), small(start),
-                  small(so_far(view) & _mask(view)))
+    return z3.And(start == so_far(view) - (so_far(view) & mask(view)), small(start),
+                  small(so_far(view) & mask(view)))
 
 
 def _sum(view: View) -> z3.BoolRef:
@@ -164,8 +115,8 @@ def _sum(view: View) -> z3.BoolRef:
 
 def _next(view: View) -> z3.BoolRef:
     """A page's end is no further than the next one's start."""
-    return _round(view, so_far(view)) <= (
-        so_far(view) - (so_far(view) & _mask(view)) + page(view))
+    return rounded(view, so_far(view)) <= (
+        so_far(view) - (so_far(view) & mask(view)) + page(view))
 
 
 def _counted(view: View) -> z3.BoolRef:
@@ -180,7 +131,7 @@ def _counted(view: View) -> z3.BoolRef:
 
 def _rest(view: View) -> z3.BitVecRef:
     """The bytes of the page before ``offset``."""
-    return so_far(view) & _mask(view)
+    return so_far(view) & mask(view)
 
 
 def _room(view: View) -> z3.BoolRef:
@@ -201,6 +152,14 @@ def _bytes_counted(view: View) -> z3.BitVecRef:
 
 def _ends(view: View) -> z3.BoolRef:
     return end(view) <= so_far(view) - _rest(view) + _bytes_counted(view)
+
+
+def _ends_one(view: View) -> z3.BoolRef:
+    return z3.Implies(_one_page(view), _ends(view))
+
+
+def _ends_room(view: View) -> z3.BoolRef:
+    return z3.Or(_one_page(view), _ends(view))
 
 
 def _bound(view: View) -> z3.BoolRef:
@@ -224,9 +183,14 @@ def _fits(view: View) -> z3.BoolRef:
     return between(0, offset, (1 << 63) - (1 << 32) + (1 << 31))
 
 
+def _gap(view: View) -> z3.BoolRef:
+    """To the end of the page it is less than a page."""
+    return between(0, rounded(view, so_far(view)) - so_far(view), (1 << 16) - 1)
+
+
 def _one_limit(view: View) -> z3.BoolRef:
     """In a page, relative to the window."""
-    return z3.Implies(_one_page(view), end(view) <= _round(view, so_far(view)))
+    return z3.Implies(_one_page(view), end(view) <= rounded(view, so_far(view)))
 
 
 def _in_pages(view: View, position: z3.BitVecRef) -> z3.BoolRef:
@@ -259,7 +223,7 @@ def _position(view: View) -> z3.BoolRef:
 def _pages_left(view: View) -> z3.BoolRef:
     """510: something is left of the pages counted."""
     offset = view["_read_loop.offset"]
-    room = (view["_read_loop.pcount"] << view["PAGE_SHIFT"]) - (offset - (offset & ~_mask(view)))
+    room = (view["_read_loop.pcount"] << view["PAGE_SHIFT"]) - (offset - (offset & ~mask(view)))
     return between(1, room, 1 << 31)
 
 
@@ -277,35 +241,9 @@ def _run(view: View) -> z3.BoolRef:
 def at_count(line: int) -> tuple[Lemma, ...]:
     """509: where the pages are counted."""
     return placed(line, [
-        stated("page-bits", _bits), stated("pages", _pages), stated("count", _run),
+        stated("page-bits", page_bits), stated("pages", few_pages), stated("count", _run),
         derived("room", _pages_left, "page-bits", "pages", "count"),
         derived("as-int", _as_int, "page-bits", "pages", "count"),
-    ])  # fmt: skip
-
-
-def _before(view: View) -> z3.BoolRef:
-    """464-471: the page skipped was whole, if something is left."""
-    started = so_far(view) - page(view)
-    return z3.Implies(
-        view["_read_loop.bytes_"] > ZERO,
-        z3.And(small(started), small(so_far(view)), aligned(started, page(view)),
-               view["_read_loop.pidx"] - ONE == page_of(view, started)),
-    )  # fmt: skip
-
-
-def _behind(view: View) -> z3.BoolRef:
-    """472: the next page holds ``offset``."""
-    return z3.Implies(
-        view["_read_loop.bytes_"] > ZERO,
-        view["_read_loop.pidx"] == page_of(view, so_far(view)),
-    )
-
-
-def at_skip(line: int) -> tuple[Lemma, ...]:
-    """475: behind a page that is skipped."""
-    return placed(line, [
-        stated("page-bits", _bits), stated("before", _before),
-        derived("behind", _behind, "page-bits", "before", opaque=[so_far]),
     ])  # fmt: skip
 
 
@@ -332,39 +270,36 @@ def _sized(view: View) -> z3.BoolRef:
     return z3.And(ONE <= size, size <= view["_read_loop.bytes_"])
 
 
-def _inside_window(view: View) -> z3.BoolRef:
-    """Unsigned, as the contracts ask."""
-    size, window = view["_read_loop.iobytes"], view["watch.window"]
-    return z3.And(z3.ULE(size, window), z3.ULE(so_far(view), window - size))
-
-
 def at_window(line: int) -> tuple[Lemma, ...]:
     """519: the piece is inside the window."""
     return placed(line, [
         stated("progress", _progress), derived("left", _left, "progress"),
         stated("sized", _sized),
-        derived("inside-window", _inside_window, "left", "sized", opaque=[so_far]),
+        derived("inside-window", inside_window, "left", "sized", opaque=[so_far]),
     ])  # fmt: skip
 
 
 def at_piece(line: int) -> tuple[Lemma, ...]:
     """519: the pages of a piece are new, and those that it ends in the middle of."""
     return placed(line, [
-        stated("page-bits", _bits), stated("start", _start), stated("slot", _slot),
-        stated("small", _small), stated("fits", _fits), stated("position", _position),
-        stated("pages", _pages), stated("span-pages", _span_pages), each_way("span", _span),
-        stated("run-new", _run_new),
+        stated("page-bits", page_bits), stated("start", page_start), stated("slot", at_slot),
+        stated("small", small_piece), stated("fits", _fits), stated("position", _position),
+        stated("pages", few_pages), each_way("span-pages", _span_pages), each_way("span", _span),
+        each_way("run-new", _run_new),
         stated("page-new", page_new),
         derived("same-rest", _same_rest, "page-bits", "start"),
-        derived("one-limit", _one_limit, "same-rest", "small", "fits", "page-bits"),
+        derived("gap", _gap, "page-bits"),
+        derived("one-limit", _one_limit, "same-rest", "small", "fits", "gap", opaque=[so_far]),
         derived("base", _base, "slot", "small", "page-bits", opaque=[so_far]),
         derived("next", _next, "small", "page-bits", opaque=[so_far]),
         derived("counted", _counted, "span-pages", "slot", "small", "pages", "page-bits"),
         derived("sum", _sum, "page-bits"),
         derived("room", _room, "span", "same-rest"),
         derived("end-one", _end_one, "one-limit", "next"),
-        derived("ends", _ends, "room", "end-one", "base", "counted", "small",
+        derived("ends-one", _ends_one, "end-one", "counted", opaque=[_bytes_counted, _rest]),
+        derived("ends-room", _ends_room, "room", "base", "counted", "small",
                 opaque=[_bytes_counted, _rest, so_far]),
+        derived("ends", _ends, "ends-one", "ends-room"),
         derived("bound", _bound, "ends", "base"),
         derived("limit", _limit, "bound", "sum", "base", "counted", "page-bits"),
         derived("position-in", _position_in, "limit", "slot", "small", "position", "page-bits",
@@ -374,51 +309,4 @@ def at_piece(line: int) -> tuple[Lemma, ...]:
         derived("counted-new", _counted_new, "run-new", "page-new", "span-pages"),
         derived("piece-new", piece_new, "position-in", "counted-new"),
         derived("end-new", end_new, "end-in", "same-end", "counted-new"),
-    ])  # fmt: skip
-
-
-def _hole_size(view: View) -> z3.BoolRef:
-    """520: whole pages from the first to the last."""
-    offset, size = view["_read_loop.offset"], view["_read_loop.iobytes"]
-    length = _round(view, offset + size) - (offset & ~_mask(view))
-    return view["_read_loop.holepages"] == length >> view["PAGE_SHIFT"]
-
-
-def _same_ends(view: View) -> z3.BoolRef:
-    """Pages begin at the same places in the file and in the window."""
-    offset, done = view["_read_loop.offset"], so_far(view)
-    last = offset + view["_read_loop.iobytes"]
-    return z3.And(
-        offset - (offset & ~_mask(view)) == done - (done & ~_mask(view)),
-        _round(view, last) - last == _round(view, end(view)) - end(view),
-    )
-
-
-def _hole_length(view: View) -> z3.BoolRef:
-    offset, size = view["_read_loop.offset"], view["_read_loop.iobytes"]
-    length = _round(view, offset + size) - (offset & ~_mask(view))
-    return length == _round(view, end(view)) - (so_far(view) & ~_mask(view))
-
-
-def _hole_count(view: View) -> z3.BoolRef:
-    length = _round(view, end(view)) - (so_far(view) & ~_mask(view))
-    return view["_read_loop.holepages"] == length >> view["PAGE_SHIFT"]
-
-
-def _in_window(view: View) -> z3.BoolRef:
-    window = view["_getpages.npages"] << view["PAGE_SHIFT"]
-    return z3.And(end(view) <= window, _pages(view))
-
-
-def at_hole(line: int) -> tuple[Lemma, ...]:
-    """529: the pages marked."""
-    return placed(line, [
-        stated("page-bits", _bits), stated("start", _start), stated("slot", _slot),
-        stated("small", _small), stated("size", _hole_size), stated("in-window", _in_window),
-        derived("same-ends", _same_ends, "start", "page-bits"),
-        derived("length", _hole_length, "same-ends"),
-        derived("count", _hole_count, "size", "length"),
-        derived("hole-pages", hole_pages, "count", "slot", "small", "page-bits", opaque=[so_far]),
-        derived("marked", marked, "hole-pages", "in-window", "small", "page-bits",
-                opaque=[so_far]),
     ])  # fmt: skip

@@ -7,7 +7,7 @@ import z3
 from ...checker.symbolic.conditions import Claim, Frame
 from ...checker.symbolic.state import View, exact
 from .common import FILE_MAX, LLONG_MAX, SIZES_READ, aligned, between, not_negative, page, sizes
-from .steps import derived, placed, stated
+from .lemmas import derived, placed, stated
 
 ZERO, ONE = exact(0), exact(1)
 

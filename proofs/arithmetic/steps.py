@@ -7,19 +7,16 @@ or sums in which shifts are opaque.  Together they are why the byte goes where i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TypeAlias
+from dataclasses import dataclass
 
 import z3
 
 from ...checker.symbolic.frame import Lemma
 from ...checker.symbolic.state import View, exact
 from .common import FILE_MAX, aligned, between, small
+from .lemmas import Number, derived, placed, stated
 
 ZERO, ONE = exact(0), exact(1)
-Number: TypeAlias = Callable[[View], z3.BitVecRef]
-Formula: TypeAlias = Callable[[View], z3.BoolRef]
 RUN_MAX = 1 << 30  # bytes of a run (VOP_BMAP's contract)
 
 
@@ -80,6 +77,38 @@ class Loop:
         """The run ends behind ``offset``, not far away."""
         left = self.end(view) - self.local(view, "offset")
         return z3.And(small(left), left > ZERO, self.end(view) > ZERO)
+
+    def block_start(self, view: View) -> z3.BoolRef:
+        """``offset`` is less than a block behind its block's first byte."""
+        start = self.local(view, "lbn") << view["FS_BSHIFT"]
+        return z3.And(
+            start == self.local(view, "offset") - self.rest(view),
+            ZERO <= self.rest(view), self.rest(view) < ONE << view["FS_BSHIFT"],
+        )  # fmt: skip
+
+    def run_end(self, view: View) -> z3.BoolRef:
+        """The run ends so many bytes behind that."""
+        start = self.local(view, "lbn") << view["FS_BSHIFT"]
+        return self.end(view) == start + self.run_bytes(view)
+
+    def run_bytes(self, view: View) -> z3.BitVecRef:
+        return (self.local(view, "run") + ONE) << view["FS_BSHIFT"]
+
+    def one_block(self, view: View) -> z3.BoolRef:
+        """A block at least."""
+        return z3.And(
+            ONE << view["FS_BSHIFT"] <= self.run_bytes(view),
+            between(1, self.run_bytes(view), RUN_MAX),
+        )
+
+    def runs_on(self, *known: str) -> tuple[Lemma, ...]:
+        """The run ends behind ``offset``; ``known``: what names the offset's bounds."""
+        return (
+            derived("block-start", self.block_start, "block", "bits"),
+            derived("run-end", self.run_end, "bits"),
+            derived("one-block", self.one_block, "bits", "run"),
+            derived("ahead", self.ahead, "block-start", "run-end", "one-block", *known),
+        )
 
     def within(self, view: View) -> z3.BoolRef:
         """501: the piece ends in the run."""
@@ -196,7 +225,7 @@ class Loop:
         return placed(line, [
             stated("bits", self.bits), stated("block", self.block), stated("run", self.run),
             stated("inside-file", self.inside_file),
-            derived("ahead", self.ahead, "block", "bits", "inside-file", "run"),
+            *self.runs_on("inside-file"),
             stated("first", self.first),
         ])  # fmt: skip
 
@@ -229,7 +258,7 @@ class Loop:
         return placed(line, [
             stated("bits", self.bits), stated("bounds", self.bounds),
             stated("block", self.block), stated("run", self.run),
-            derived("ahead", self.ahead, "block", "bits", "bounds", "run"),
+            *self.runs_on("bounds"),
             stated("within", self.within),
             derived("ends", self.ends, "ahead", "within", "bounds"),
         ])  # fmt: skip
@@ -390,28 +419,3 @@ def _per_block(view: View) -> z3.BitVecRef:
 def _mine(view: View) -> z3.BitVecRef:
     """The number of the watched byte's block."""
     return view["watch.file"] >> view["FS_BSHIFT"]
-
-
-def placed(line: int, parts: Sequence[Lemma]) -> tuple[Lemma, ...]:
-    """Lemmas of one line, in their order."""
-    return tuple(replace(each, line=line) for each in parts)
-
-
-def stated(name: str, formula: Formula) -> Lemma:
-    """A lemma that the path gives."""
-    return Lemma(name, 0, formula)
-
-
-def each_way(name: str, formula: Formula) -> Lemma:
-    """A lemma that each of the ways that join there gives."""
-    return Lemma(name, 0, formula, place="each way")
-
-
-def behind(lemmas: Sequence[Lemma]) -> tuple[Lemma, ...]:
-    """The same, behind the cut of their line."""
-    return tuple(replace(each, place="behind") for each in lemmas)
-
-
-def derived(name: str, formula: Formula, *by: str, opaque: Sequence[Number] = ()) -> Lemma:
-    """A lemma that follows from others alone."""
-    return Lemma(name, 0, formula, by, lambda view: [each(view) for each in opaque])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from ...checker.lang.compile import compile_routine
 from ...checker.lang.source import Function, Source, load, with_primitives
 from ...checker.symbolic.houdini import Answer, Decider
 from ...checker.symbolic.view import Execution, Rules
-from ..running import Processes
+from ..running import Task, together
 from ..theorem import Failure, Outcome, Verdict
 from . import locks, ownership, waits, words
 
@@ -28,6 +27,12 @@ SERVICES: Final = f"{PACKAGE}.proofs.protocol.services"
 SUMMARIES: Final = f"{PACKAGE}.proofs.protocol.summaries"
 SUBJECTS: Final = f"{PACKAGE}.proofs.protocol.subjects"
 RLIMIT: Final = 30_000_000
+# What the longest units take, about: they begin first.
+SECONDS: Final = {
+    ("locks", "call_getpages"): 30.0, ("locks", "call_putpages"): 30.0,
+    ("ownership", "of_gop_write"): 15.0, ("ownership", "of_gop_write_rwmap"): 15.0,
+    ("ownership", "of_io"): 12.0, ("ownership", "of_read_loop"): 8.0,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,34 +361,51 @@ def run(names: Sequence[str] = (), workers: int = 1) -> Iterator[tuple[Theorem, 
         if name not in known:
             raise KeyError(name)
     chosen = [each for each in theorems() if (each.name in names if names else not each.long)]
-    jobs = list(dict.fromkeys((unit, each.fixes) for each in chosen for unit in each.units))
-    started = time.perf_counter()
-    done: dict[tuple[Unit, tuple[str, ...]], Part] = {}
-    left = list(chosen)
-    for job, part in _parts(jobs, workers):
-        done[job] = part
-        for each in list(left):
-            if all((unit, each.fixes) in done for unit in each.units):
-                left.remove(each)
-                parts = [done[unit, each.fixes] for unit in each.units]
-                yield each, outcome(each, parts, time.perf_counter() - started)
+    yield from together([Protocol(chosen)], workers)
 
 
-def _parts(
-    jobs: Sequence[tuple[Unit, tuple[str, ...]]], workers: int
-) -> Iterator[tuple[tuple[Unit, tuple[str, ...]], Part]]:
-    """Every unit, as it is done."""
-    if workers == 1:
-        for job in jobs:
-            yield job, prove_unit(*job)
-        return
-    waiting = deque(jobs)
-    with Processes() as processes:
-        while waiting or len(processes):
-            while waiting and len(processes) < workers:
-                job = waiting.popleft()
-                processes.start(job, prove_unit, *job)
-            yield from processes.ready()
+Job = tuple[Unit, tuple[str, ...]]
+
+
+def _timed(unit: Unit, fixes: Sequence[str]) -> tuple[Part, float]:
+    started = time.process_time()
+    part = prove_unit(unit, fixes)
+    return part, time.process_time() - started
+
+
+class Protocol:
+    """Theorems and their units, for :func:`..running.together`; each unit is decided once.
+
+    ``seconds`` are those of processors, of all units of the theorem.
+    """
+
+    def __init__(self, chosen: Sequence[Theorem]) -> None:
+        self._left = list(chosen)
+        self._jobs: list[Job] = list(
+            dict.fromkeys((unit, each.fixes) for each in chosen for unit in each.units)
+        )
+        self._done: dict[Job, tuple[Part, float]] = {}
+
+    def total(self) -> int:
+        return len(self._jobs)
+
+    def tasks(self) -> list[Task]:
+        return [Task(job, _timed, job, SECONDS.get((job[0].view, job[0].routine), 1.0))
+                for job in self._jobs]
+
+    def done(
+        self, key: Job, result: tuple[Part, float]
+    ) -> tuple[list[Task], list[tuple[Theorem, Outcome]]]:
+        self._done[key] = result
+        decided = []
+        for each in list(self._left):
+            jobs = [(unit, each.fixes) for unit in each.units]
+            if all(job in self._done for job in jobs):
+                self._left.remove(each)
+                parts = [self._done[job][0] for job in jobs]
+                seconds = sum(self._done[job][1] for job in jobs)
+                decided.append((each, outcome(each, parts, seconds)))
+        return [], decided
 
 
 def export(names: Sequence[str], folder: Path) -> int:

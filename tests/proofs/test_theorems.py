@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import z3
 
@@ -98,11 +100,18 @@ def test_all_fixes_are_known() -> None:
 
 def test_a_contract_for_nothing_is_refused() -> None:
     given = dict(texts())
-    (key,) = [key for key in given if key.endswith("proofs.services")]
+    (key,) = [key for key in given if key.endswith("proofs.devices")]
     path, text = given[key]
     given[key] = (path, text.replace("def putiobuf(", "def putiobuff("))
     with pytest.raises(ValueError, match="putiobuff"):
         load_with_contracts(given)
+
+
+def test_what_was_said_on_the_way_is_known() -> None:
+    of = proving("do-io-length")
+    said = [each for each in of.conditions.obligations if each.name == "bits"]
+    assert said and all(of.known(each) for each in said)
+    assert not any(of.known(replace(each, goal=z3.Not(each.goal))) for each in said)
 
 
 def test_questions_are_exported() -> None:

@@ -42,6 +42,7 @@ class Toy:
     def __init__(self) -> None:
         self.interrupted_after: int | None = None
         self.there = True
+        self.backwards = False
         self.otherwise: tuple[str, ...] = ()
         self.efforts: list[int] = []
         self.exported: list[str] = []
@@ -54,7 +55,9 @@ class Toy:
         progress: Callable[[int, int], None] | None = None,
     ) -> Iterator[tuple[Any, Any]]:  # fmt: skip
         self.efforts.append(effort)
-        chosen = names or [each.name for each in self.theorems() if not each.long]
+        chosen = list(names or [each.name for each in self.theorems() if not each.long])
+        if self.backwards:
+            chosen.reverse()
         for number, name in enumerate(chosen):
             if number == self.interrupted_after:
                 raise KeyboardInterrupt
@@ -69,7 +72,7 @@ class Toy:
             self.exported.append(name)
         return len(names)
 
-    def compare(self, solver: str, questions: list[Path]) -> Any:
+    def compare(self, solver: str, questions: list[Path], workers: int) -> Any:
         class Agreement(types.SimpleNamespace):
             def __str__(self) -> str:
                 return f"{len(questions)} questions"
@@ -121,6 +124,16 @@ def test_what_is_printed(prove: Prove) -> None:
     assert "    open: claim least at line 9: n = 0" in lines
     assert lines[-1] == "not tried, name them to try: slow"
     assert err == ""
+
+
+@pytest.mark.parametrize("interrupted_after", [None, 2])
+def test_the_order_does_not_depend_on_what_is_decided_first(
+    prove: Prove, toy: Toy, interrupted_after: int | None
+) -> None:
+    toy.backwards, toy.interrupted_after = True, interrupted_after
+    _, out, _ = prove()
+    lines = [line.split()[0] for line in out.splitlines() if " plain " in line]
+    assert lines == (["odd", "hard"] if interrupted_after else ["even", "odd", "hard"])
 
 
 def test_named_ones_alone_are_tried(prove: Prove) -> None:
@@ -195,7 +208,7 @@ def test_a_second_solver_disagrees(prove: Prove, toy: Toy) -> None:
 def test_a_second_solver_is_interrupted(
     prove: Prove, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(solver: str, questions: list[Path]) -> None:
+    def interrupt(solver: str, questions: list[Path], workers: int) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(sys.modules["toys.second"], "compare", interrupt)
@@ -225,5 +238,5 @@ def test_progress_is_shown_on_a_terminal(
     assert "parts" not in prove("even")[2]
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     status, out, err = prove("even")
-    assert (status, err) == (0, f"{CLEAR}1 of 9 parts of the arithmetic{CLEAR}")
+    assert (status, err) == (0, f"{CLEAR}1 of 9 parts{CLEAR}")
     assert out.startswith("even ")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import z3
 
@@ -158,6 +160,18 @@ def test_opaque_terms_may_have_any_value() -> None:
     _, found = made("up", Frame(lemmas=(twice,)))
     (lemma,) = [each for each in found.obligations if each.kind == "lemma"]
     assert decide([lemma.reach], lemma.goal).answer == "false"
+
+
+def test_what_was_assigned_may_have_any_value_in_a_lemma_from_others() -> None:
+    """The path says how ``y`` is made; a lemma that names what it follows from does not."""
+    whole = Lemma("whole", 11, lambda v: v["up.y"] & ((1 << v["SHIFT"]) - 1) == 0)
+    for lemma, answer in ((whole, "valid"), (replace(whole, by=()), "false")):
+        _, found = made("up", Frame(lemmas=(lemma,)))
+        (asked,) = [each for each in found.obligations if each.kind == "lemma"]
+        assert decide([*found.facts, asked.reach], asked.goal).answer == answer
+    _, found = made("up", Frame(lemmas=(whole, replace(whole, name="again", by=("whole",)))))
+    (again,) = [each for each in found.obligations if each.name == "again"]
+    assert decide([again.reach], again.goal).answer == "valid"
 
 
 def test_a_lemma_at_no_statement_is_refused() -> None:
