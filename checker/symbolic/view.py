@@ -275,7 +275,7 @@ class Execution:
                 continue
             var2 = self.program.shared[self.names[name]]
             if ("in", name) in self.state:
-                self.new_array(name, var2.domain)
+                self.new_array(name, var2.domain, twice=True)
             elif self.rules.set_bit(var2):
                 self.state["S", name] = self.truth(name)
             else:

@@ -266,6 +266,7 @@ def _write_requires(now: Seen, args: Args) -> Claims:
     yield "the array is not what the thread owns", now.mine == now.inside(
         args.slots("pgs"), 0, args.number("npages"))
     yield "a page of the array is not busy", z3.Implies(now.mine, z3.And(now.has(BUSY), now.live))
+    yield "a page stands twice in the array", z3.Implies(now.mine, now.once(args.slots("pgs")))
 
 
 def _scan_requires(now: Seen, args: Args) -> Claims:

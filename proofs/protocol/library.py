@@ -17,7 +17,7 @@ from ...checker.symbolic.houdini import Answer, Decider
 from ...checker.symbolic.view import Execution, Rules
 from ..running import Task, together
 from ..theorem import Failure, Outcome, Verdict
-from . import locks, ownership, waits, words
+from . import listed, listed_units, locks, ownership, waits, words
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 PACKAGE: Final = __package__.rpartition(".")[0].rpartition(".")[0]
@@ -26,6 +26,10 @@ FOLDERS: Final = ("model/genfs", "model/kernel", "model/actors")
 SERVICES: Final = f"{PACKAGE}.proofs.protocol.services"
 SUMMARIES: Final = f"{PACKAGE}.proofs.protocol.summaries"
 SUBJECTS: Final = f"{PACKAGE}.proofs.protocol.subjects"
+LISTING: Final = f"{PACKAGE}.proofs.protocol.listing"
+LISTING_SUBJECTS: Final = f"{PACKAGE}.proofs.protocol.listing_subjects"
+# Modules of contracts, and what calls the routines that are held to them.
+CONTRACTS: Final = {SERVICES: None, SUMMARIES: SUBJECTS, LISTING: LISTING_SUBJECTS}
 RLIMIT: Final = 30_000_000
 # What the longest units take, about: they begin first.
 SECONDS: Final = {
@@ -67,7 +71,7 @@ def texts() -> Mapping[str, tuple[str, str]]:
     """The model's sources, and the contracts, by module."""
     files = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py"))]
     files += [ROOT / "proofs" / "protocol" / f"{name}.py"
-              for name in ("services", "summaries", "subjects")]
+              for name in ("services", "summaries", "subjects", "listing", "listing_subjects")]
     found: dict[str, tuple[str, str]] = {}
     for path in files:
         if path.name != "__init__.py":
@@ -95,13 +99,11 @@ def source_of(
 ) -> Source:
     """Parse; put contracts in the places of what they stand for; actors become routines.
 
-    ``module``: that of the contracts, :data:`SERVICES` or :data:`SUMMARIES`.
+    ``module``: that of the contracts, one of :data:`CONTRACTS`.
     """
-    others = {SERVICES, SUMMARIES, SUBJECTS} - {module}
-    if module == SUMMARIES:
-        others -= {SUBJECTS}
+    others = {each for pair in CONTRACTS.items() for each in pair} - {module, CONTRACTS[module]}
     chosen_texts = {name: text for name, text in given.items() if name not in others}
-    if module == SUMMARIES:
+    if module != SERVICES:
         chosen_texts = {name: (path, _any_length(text))
                         for name, (path, text) in chosen_texts.items()}
     source = load(with_primitives(chosen_texts))
@@ -111,7 +113,7 @@ def source_of(
     for name, symbol in list(services.symbols.items()):
         # Those that nobody calls would be a second routine of the name.
         if isinstance(symbol, Function) and symbol.kind == "routine" and name not in chosen and (
-            module == SUMMARIES or name[0] != "_"
+            module != SERVICES or name[0] != "_"
         ):
             del services.symbols[name]
     for each in source.modules.values():
@@ -137,6 +139,8 @@ def rules_of(unit: Unit, fixes: Sequence[str]) -> Rules:
             return locks.rules(unit.routine, fixes)
         case "words":
             return words.rules(unit.routine, fixes)
+        case "listed":
+            return listed.rules(unit.routine)
     return ownership.rules(unit.routine)
 
 
@@ -155,14 +159,21 @@ def strengthened(
     unit: Unit, fixes: Sequence[str], given: Mapping[str, tuple[str, str]] | None = None
 ) -> tuple[Execution, Decider, Source]:
     """Execute a unit and find the invariants of its loops."""
-    module = SUMMARIES if unit.view == "ownership" else SERVICES
+    module = {"ownership": SUMMARIES, "listed": LISTING}.get(unit.view, SERVICES)
     source = source_of(texts() if given is None else given, unit.contracts, module)
     checks = {"locks": locks.CHECKS, "words": words.CHECKS,
-              "ownership": ownership.CHECKS}[unit.view]
+              "ownership": ownership.CHECKS, "listed": listed_units.CHECKS}[unit.view]
     program = compile_routine(
-        source, unit.routine, parameters=dict(unit.parameters), fixes=fixes, properties=checks
+        source, unit.routine, parameters=dict(unit.parameters), fixes=fixes, properties=checks,
+        symbolic=listed_units.SYMBOLIC if unit.view == "listed" else None,
     )
-    engine = waits.WaitExecution if unit.view == "locks" else Execution
+    engine: type[Execution] = Execution
+    if unit.view == "locks":
+        engine = waits.WaitExecution
+    elif unit.view == "words":
+        engine = words.WordExecution
+    elif unit.view == "listed":
+        engine = listed.engine(unit.routine)
     execution = engine(program, rules_of(unit, fixes))
     execution.run()
     decider = Decider(execution, RLIMIT)
@@ -310,6 +321,14 @@ def _word_units() -> tuple[Unit, ...]:
     )
 
 
+def _listed_units() -> tuple[Unit, ...]:
+    return tuple(
+        Unit(routine, "listed", listed_units.parameters(routine),
+             (*contracts, *listed_units.MAPPINGS))
+        for routine, contracts in listed_units.UNITS
+    )  # fmt: skip
+
+
 @functools.cache
 def theorems() -> tuple[Theorem, ...]:
     """For the revision as it is, then with every fix."""
@@ -341,6 +360,10 @@ def theorems() -> tuple[Theorem, ...]:
             "another thread's: each is stored to only with the object lock, or in a step that "
             "needs it free; and whenever that lock is released VI_WRMAPDIRTY implies VI_ONWORKLST",
             variant, LOCK_SIZES, _word_units(), switched,
+        ))  # fmt: skip
+        found.append(Theorem(
+            f"protocol-dirty-implies-listed{suffix}", listed_units.STATEMENT, variant,
+            listed_units.SIZES, _listed_units(), switched,
         ))  # fmt: skip
         for name, statement, units, long in ownership.claims():
             found.append(Theorem(

@@ -124,6 +124,7 @@ class Seen:
         return z3.And(
             self.anywhere(slots) == other.anywhere(slots),
             z3.Implies(self.anywhere(slots), self.at(slots) == other.at(slots)),
+            z3.Implies(other.once(slots), self.once(slots)),
         )
 
     def kept(self, other: Seen) -> z3.BoolRef:

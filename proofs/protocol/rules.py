@@ -18,7 +18,20 @@ from ...checker.symbolic.view import Execution
 from . import transfers
 from .contract import Args
 from .contracts import CONTRACTS
-from .page import FOCUS, IL, NULL_BUF, OWNERS, PAGE, PAGEOUT, Seen, Slots, bits
+from .page import (
+    BUSY,
+    CLEAN,
+    FAKE,
+    FOCUS,
+    IL,
+    NULL_BUF,
+    OWNERS,
+    PAGE,
+    PAGEOUT,
+    Seen,
+    Slots,
+    bits,
+)
 
 # That one waits for nothing of one's own rests on the order of offsets: not proved here.
 OPEN = ("waits for a page that it owns",)
@@ -37,6 +50,10 @@ class Variables:
 
     def _find(self, name: str) -> int:
         return next(self._named(name))
+
+    def number(self, name: str) -> int:
+        """The variable's own number: of an argument that is assigned, the copy's."""
+        return max(self._named(name))
 
     def each(self, name: str) -> list[z3.ArithRef]:
         """Those variables of the name that the loop assigns."""
@@ -308,10 +325,26 @@ class PageRules:
         if name == IL and z3.is_int_value(value) and value.as_long() == NOBODY:
             execution.oblige("release", "object lock", Seen(execution.state).resource,
                              "the object lock is released with a page out of order")
+        if name == "pages.flags" and not z3.is_bv_value(z3.simplify(value)):
+            # (A constant is what a page gets that is made or freed.)
+            self._clears(execution, focus, value)
         if self.transfers:
             transfers.before(execution, name, focus, value)
         elif name in transfers.BUFFER or name in transfers.WINDOW or name == "kvas.live":
             raise ValueError(f"{execution.thread.name} stores to {name}: say that it transfers")
+
+    def _clears(self, execution: Execution, focus: z3.BoolRef, value: Value) -> None:
+        """Theorem protocol-dirty-implies-listed rests on it."""
+        seen = Seen(execution.state)
+        word = seen.state["S", "pages.flags"]
+        assert isinstance(word, z3.BitVecRef) and isinstance(value, z3.BitVecRef)
+        own = seen.mine
+        if self.transfers:
+            buffer = transfers.Buffer(seen)
+            own = z3.Or(own, z3.And(buffer.mine, buffer.has_page))
+        execution.oblige("clears", "pages.flags", z3.Implies(
+            z3.And(focus, bits(word & ~value, BUSY | FAKE | CLEAN)), own),
+            "BUSY, FAKE or CLEAN is cleared by who does not own the page")
 
     def stored(self, execution: Execution, name: str, latest: z3.BoolRef, value: Value) -> None:
         if self.transfers:

@@ -19,7 +19,7 @@ from ...checker.lang.prelude import (
     rw_read_held,
     rw_write_held,
 )  # fmt: skip
-from ...model.kernel.state import PageArray, Vnode, perthread, uvm
+from ...model.kernel.state import PageArray, Vnode, mount, perthread, uvm
 from ...model.kernel.types import EINVAL, PGO, errno, off_t
 
 
@@ -32,6 +32,12 @@ def _required(vp: Vnode, depth: int32, held: bool) -> None:
         "lock-discipline",
         not rw_read_held(vp.g_glock) and rw_write_held(vp.g_glock) == held,
         "called with locks of the file",
+    )
+    check(
+        "lock-discipline",
+        not rw_write_held(mount.wl_rwlock)
+        and rw_read_held(mount.wl_rwlock) == perthread[me()].in_wapbl,
+        "called with the journal's lock",
     )
     check(
         "lock-discipline",

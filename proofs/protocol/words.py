@@ -92,6 +92,10 @@ class WordRules:
     def after(self, execution: Execution, name: str, focus: z3.BoolRef, value: Value) -> None:
         if name == IL and z3.is_int_value(value) and value.as_long() == ME:
             execution.assume(self._listed(execution))
+        elif name == "vnodes.v_iflag":
+            execution.oblige("store", "listed", z3.Or(self._held(execution),
+                                                      self._listed(execution)),
+                             "VI_WRMAPDIRTY but not VI_ONWORKLST, with the object lock free")
 
     def read(self, execution: Execution, name: str, value: Value) -> None:
         pass
@@ -116,7 +120,31 @@ class WordRules:
         return False
 
     def end(self, execution: Execution) -> None:
-        pass
+        self._owes(execution, "end", "ends with the object lock")
+
+    def called_locked(self, execution: Execution) -> None:
+        """getpages has been called: with PGO_LOCKED it keeps the lock, and changes the words."""
+        self._owes(execution, "call", "getpages is called")
+        for name in WORDS:
+            shared = execution.program.shared[execution.names[name]]
+            execution.state["S", name] = execution.fresh(name, shared.domain)
+        execution.assume(z3.Implies(self._held(execution), self._listed(execution)))
+
+    def _owes(self, execution: Execution, kind: str, what: str) -> None:
+        execution.oblige(kind, "listed", z3.Or(z3.Not(self._held(execution)),
+                                               self._listed(execution)),
+                         f"{what} with VI_WRMAPDIRTY but not VI_ONWORKLST")
+
+
+class WordExecution(Execution):
+    """Where a call of getpages returns, the words may have changed."""
+
+    def _step(self, instr: ir.Instr) -> list[tuple[int, z3.BoolRef]]:
+        match instr.action:
+            case ir.Choose(_, _, "fails") if instr.where.routine == "call_getpages":
+                assert isinstance(self.rules, WordRules)
+                self.rules.called_locked(self)
+        return super()._step(instr)
 
 
 def rules(routine: str, fixes: Iterable[str]) -> WordRules:

@@ -67,6 +67,12 @@ MUTANTS = (
            "    _map_page(vp, found, mapping, write, entry, wire)\n    mutex_exit(vp.interlock)",
            "    mutex_exit(vp.interlock)\n    _map_page(vp, found, mapping, write, entry, wire)",
            "words", "mlock", "store"),
+    Mutant("fast-fault-unlists", GETPAGES,
+           "            error = _locked(vp, origoffset, a_m, a_count, a_centeridx, write)  # 215\n",
+           "            error = _locked(vp, origoffset, a_m, a_count, a_centeridx, write)  # 215\n"
+           "            vp.v_iflag &= ~VI.ONWORKLST  # 215\n"
+           "            vp.v_iflag |= VI.WRMAPDIRTY  # 215\n",
+           "words", "call_getpages", "end", True),
     Mutant("sleeps-with-the-lock", "model/actors/fsync.py",
            "        cv_wait(vp.v_cv, vp.interlock)", "        sleep_on(vp.v_cv, vp.interlock)",
            "locks", "fsync", "check"),

@@ -102,6 +102,20 @@ MUTANTS = (
     _mutant("moved-and-left", PUTPAGES,
             "                pgs[npages - nback + k] = NULL  # 1041-1042",
             "                pass  # 1041-1042", "of_cluster", "end", False),
+    _mutant("written-and-twice-in-the-cluster", PUTPAGES,
+            "            if RWMAP:  # 1122\n",
+            "            if npages == 1:  # 1122\n                pgs[1] = pgs[0]  # 1122\n"
+            "                npages = 2  # 1122\n            if RWMAP:  # 1122\n",
+            "of_scan", "call"),
+    _mutant("an-array-that-is-not-to-be-changed", GETPAGES,
+            "    readable: bool = not error  # 585\n",
+            "    readable: bool = not error  # 585\n    if npages == 1 and not error:  # 585\n"
+            "        pgs[1] = pgs[0]  # 585\n        pgs[0] = pgs[1]  # 585\n",
+            "of_io", "end"),
+    _mutant("clean-cleared-of-another's-page", PUTPAGES,
+            "            wasclean = False  # 1021\n",
+            "            wasclean = False  # 1021\n            pg.flags &= ~PG.CLEAN  # 1021\n",
+            "of_scan", "clears"),
     # Callers.
     _mutant("centre-is-a-neighbour-too", FAULT,
             "        if i != behind and pg is not NULL", "        if pg is not NULL",
