@@ -286,7 +286,7 @@ class Mapping:
         self._fs.run("madvise", self._vp, lambda: self._map.advise_dontneed(offset, size))
 
     def lock(self, offset: int = 0, length: int | None = None) -> None:
-        """mlock: the pages of a range are in memory until `unlock`."""
+        """mlock: the pages of a range are in memory until `unlock`; ENOMEM past the end."""
         self._wire("mlock", offset, length, True)
 
     def unlock(self, offset: int = 0, length: int | None = None) -> None:
@@ -296,7 +296,11 @@ class Mapping:
     def _wire(self, op: str, offset: int, length: int | None, on: bool) -> None:
         self._check()
         size = len(self) - offset if length is None else length
+        if offset < 0 or offset + size > len(self):
+            raise OSError(errno.ENOMEM, "not mapped", str(self._vp))
         error = self._fs.run(op, self._vp, lambda: self._map.wire(offset, size, on))
+        if error in (errno.EINVAL, errno.EFAULT):
+            error = errno.ENOMEM  # as mlock(2) calls it
         self._fs.raise_errno(error, str(self._vp))
 
     def close(self) -> None:

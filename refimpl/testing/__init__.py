@@ -36,7 +36,7 @@ from .concurrent import Fault, Task, explain, random_task, run_threads
 from .expected import Expected
 from .history import History, Operation, Unexplained, check, linearizable
 from .machine import PageCacheMachine
-from .player import Call
+from .player import Call, Player
 from .priorities import Place, Prioritized
 from .programs import ENDS, LAST, POWER, PROMISE, REMOUNT, machines, tasks
 from .records import RECORD, Wrong
@@ -74,6 +74,7 @@ __all__ = [
     "Operation",
     "PageCacheMachine",
     "Place",
+    "Player",
     "PowerLost",
     "Prioritized",
     "Reference",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -43,6 +44,11 @@ class Player:
         self._mapped: Mapped | None = None
         if MMAP in fs.features:
             self._mapped = self._file.mmap((records + 1) * RECORD)
+
+    @property
+    def mapped(self) -> Mapped:
+        assert self._mapped is not None
+        return self._mapped
 
     def play(self, calls: Sequence[Call]) -> None:
         for call in calls:
@@ -94,17 +100,15 @@ class Player:
         _whole(self._synchronous.pwrite(b"".join(map(encode, tags)), first * RECORD), tags)
 
     def _load(self, record: int) -> str:
-        assert self._mapped is not None
         try:
-            return decode(self._mapped.load(record * RECORD, RECORD))
+            return decode(self.mapped.load(record * RECORD, RECORD))
         except OSError as error:
             self._unless_revoked(error)
             return fault_name(error)
 
     def _store(self, record: int, tag: int) -> str | None:
-        assert self._mapped is not None
         try:
-            self._mapped.store(record * RECORD, encode(tag))
+            self.mapped.store(record * RECORD, encode(tag))
         except OSError as error:
             self._unless_revoked(error)
             return fault_name(error)
@@ -121,30 +125,27 @@ class Player:
         self._other.fsync()
 
     def _msync(self, first: int, count: int, invalidate: bool) -> None:
-        assert self._mapped is not None
-        self._mapped.sync(first * RECORD, count * RECORD, wait=True, invalidate=invalidate)
+        self.mapped.sync(first * RECORD, count * RECORD, wait=True, invalidate=invalidate)
 
     def _msync_later(self, first: int, count: int) -> None:
-        assert self._mapped is not None
-        self._mapped.sync(first * RECORD, count * RECORD, wait=False, invalidate=False)
+        self.mapped.sync(first * RECORD, count * RECORD, wait=False, invalidate=False)
 
     def _willneed(self, first: int, count: int) -> None:
-        assert self._mapped is not None
-        self._mapped.willneed(first * RECORD, count * RECORD)
+        self.mapped.willneed(first * RECORD, count * RECORD)
 
     def _dontneed(self, first: int, count: int) -> None:
-        assert self._mapped is not None
-        self._mapped.dontneed(first * RECORD, count * RECORD)
+        self.mapped.dontneed(first * RECORD, count * RECORD)
 
     # What a kernel does by itself (`Inside`).
 
     def _lock(self, record: int) -> None:
-        assert self._inside is not None and self._mapped is not None
+        assert self._inside is not None
         try:
-            self._inside.lock(self._mapped, record * RECORD, RECORD)
+            self._inside.lock(self.mapped, record * RECORD, RECORD)
         except OSError as error:
             self._unless_revoked(error)
-            fault_name(error)
+            if error.errno != errno.ENOMEM:  # past the end of the file
+                raise
 
     def _pageout(self) -> None:
         assert self._inside is not None
