@@ -37,6 +37,7 @@ class Fixes:
     reclaim_waits: bool = False  # F22
     busyfail_keeps_list: bool = False  # F23
     overwrite_from_page: bool = False  # F24
+    free_still_cleans: bool = False  # F25
 
     @classmethod
     def of(cls, variant: str) -> Fixes:

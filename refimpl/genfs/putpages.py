@@ -148,7 +148,8 @@ class _Putpages(Cluster):
             return False
         if not self.flags & (PGO_FREE | PGO_DEACTIVATE):
             return True
-        self.flags &= ~PGO_CLEANIT
+        if not self.fixes.free_still_cleans:
+            self.flags &= ~PGO_CLEANIT  # 861
         return False
 
     def _scan(self) -> None:

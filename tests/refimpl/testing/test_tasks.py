@@ -242,6 +242,10 @@ CASES = {
         "record 4",
         {"block_size": 512},
     ),
+    "F25 free_still_cleans": Case(
+        Task(4, PAGE, {"user0": [INVALIDATE], "user1": [STORE]}, before=[FSYNC, LOAD]),
+        "record 0",
+    ),
 }
 ONE_THREAD = {name for name, case in CASES.items() if len(case.task.programs) == 1}
 
