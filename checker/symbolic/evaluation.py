@@ -13,7 +13,7 @@ import z3
 
 from ..lang import ir
 from .obligations import FOCUS, OTHERS
-from .rules import WithLatest
+from .rules import WithExact, WithLatest
 from .values import (
     BITS,
     Value,
@@ -230,11 +230,18 @@ def _binary(execution: Execution, op: str, one: Value, two: Value) -> Value:
         if op == ">>" and known is not None:
             return z3.IntVal(known >> amount)
     result = execution.new(op, z3.IntSort())
+    if op == ">>" and amount is not None and 0 <= amount < 64 and _exact(execution):
+        unit = 1 << amount
+        execution.facts.append(z3.And(result * unit <= a, a < (result + 1) * unit))
     if op == ">>":
         execution.facts.append(z3.Implies(z3.And(a >= 0, b >= 0), z3.And(result >= 0, result <= a)))
     elif op == "<<":
         execution.facts.append(z3.Implies(z3.And(a >= 0, b >= 0), result >= a))
     return result
+
+
+def _exact(execution: Execution) -> bool:
+    return isinstance(execution.rules, WithExact) and execution.rules.exact
 
 
 def _bits(execution: Execution, op: str, one: Value, two: Value) -> Value:
@@ -246,6 +253,13 @@ def _bits(execution: Execution, op: str, one: Value, two: Value) -> Value:
     if p is not None and q is not None:
         return z3.IntVal(p & q if op == "&" else p | q if op == "|" else p ^ q)
     result = execution.new(op, z3.IntSort())
+    if op == "&" and _exact(execution):
+        for each, other in ((x, q), (y, p)):
+            if other is not None and other < 0 and -other & (-other - 1) == 0:
+                # The mask leaves out the bits below a power of two.
+                rest = execution.new("rest", z3.IntSort())
+                execution.facts.append(z3.And(
+                    result <= each, each < result - other, result == rest * -other))
     if op == "&":
         for each in (x, y):
             execution.facts.append(z3.Implies(each >= 0, z3.And(result >= 0, result <= each)))

@@ -16,6 +16,7 @@ import z3
 from ..lang import ir
 from .contracts import WithHints
 from .flow import Loop
+from .rules import WithExact
 from .values import Value, as_bool, as_int
 
 if TYPE_CHECKING:
@@ -47,8 +48,10 @@ def proposals(
             yield f"{name} only if before", lambda now, name=name, was=was: z3.Implies(
                 now[name][0], was)
             yield name, lambda now, name=name: now[name][0]
+    rules = execution.rules
+    passing: frozenset[str] = rules.passing if isinstance(rules, WithExact) else frozenset()
     for kind, extra in entered:
-        if kind == "S" and extra not in execution.names:
+        if kind == "S" and extra not in execution.names and extra not in passing:
             yield f"{extra} as before", lambda now, extra=extra: (
                 execution.state["S", extra] == entered["S", extra])
     if isinstance(execution.rules, WithHints):

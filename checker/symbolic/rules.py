@@ -87,3 +87,14 @@ class WithLatest(Protocol):
 
     def stored(self, execution: Execution, name: str, latest: z3.BoolRef, value: Value) -> None:
         """A store to a variable of such a pool; ``latest``: does it reach that entry?"""
+
+
+@runtime_checkable
+class WithExact(Protocol):
+    """Rules for which offsets are exact: shifts to the right and masks by constants.
+
+    ``passing``: what they keep beside the program's variables that does not last over rounds.
+    """
+
+    exact: bool
+    passing: frozenset[str]

@@ -319,8 +319,8 @@ CONTRACTS: Final[Mapping[str, Contract]] = {
     "_io": Contract(
         ("pgs", "npages", "startoffset", "diskeof", "async", "error"),
         _fill_requires, _fill_ensures, (), fill_hints, assumed=_fill_assumed),
-    "_read_loop": Contract(("pgs", "npages", "bytes", "mbp", "skipbytes"), start_requires,
-                           start_ensures, (), read_hints, transfers=True),
+    "_read_loop": Contract(("pgs", "npages", "bytes", "mbp", "skipbytes", "started"),
+                           start_requires, start_ensures, (), read_hints, transfers=True),
     "_release": Contract(
         ("pgs", "npages", "ridx", "orignpages", "a_m", "overwrite", "async", "have_m"),
         _release_requires, _release_ensures, ("a_m",), _release_hints),

@@ -17,7 +17,7 @@ from ...checker.symbolic.houdini import Answer, Decider
 from ...checker.symbolic.view import Execution, Rules
 from ..running import Task, together
 from ..theorem import Failure, Outcome, Verdict
-from . import listed, listed_units, locks, ownership, waits, words
+from . import counters, listed, listed_units, locks, ownership, waits, words
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 PACKAGE: Final = __package__.rpartition(".")[0].rpartition(".")[0]
@@ -50,6 +50,13 @@ class Unit:
     view: str
     parameters: tuple[tuple[str, int], ...] = ()
     contracts: tuple[str, ...] = ()
+
+    @property
+    def module(self) -> str:
+        """Whose contracts they are."""
+        if self.view == "counters" and self.contracts != CALLS:
+            return SUMMARIES
+        return {"ownership": SUMMARIES, "listed": LISTING}.get(self.view, SERVICES)
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,15 +102,17 @@ LOOPS: Final = tuple(
 
 
 def source_of(
-    given: Mapping[str, tuple[str, str]], contracts: Iterable[str], module: str = SERVICES
-) -> Source:
+    given: Mapping[str, tuple[str, str]], contracts: Iterable[str], module: str = SERVICES,
+    windows: bool = True,
+) -> Source:  # fmt: skip
     """Parse; put contracts in the places of what they stand for; actors become routines.
 
-    ``module``: that of the contracts, one of :data:`CONTRACTS`.
+    ``module``: that of the contracts, one of :data:`CONTRACTS`; ``windows``: those of the pager
+    map are of any length.
     """
     others = {each for pair in CONTRACTS.items() for each in pair} - {module, CONTRACTS[module]}
     chosen_texts = {name: text for name, text in given.items() if name not in others}
-    if module != SERVICES:
+    if module != SERVICES and windows:
         chosen_texts = {name: (path, _any_length(text))
                         for name, (path, text) in chosen_texts.items()}
     source = load(with_primitives(chosen_texts))
@@ -139,6 +148,8 @@ def rules_of(unit: Unit, fixes: Sequence[str]) -> Rules:
             return locks.rules(unit.routine, fixes)
         case "words":
             return words.rules(unit.routine, fixes)
+        case "counters":
+            return counters.rules(unit.routine, fixes)
         case "listed":
             return listed.rules(unit.routine)
     return ownership.rules(unit.routine)
@@ -159,9 +170,9 @@ def strengthened(
     unit: Unit, fixes: Sequence[str], given: Mapping[str, tuple[str, str]] | None = None
 ) -> tuple[Execution, Decider, Source]:
     """Execute a unit and find the invariants of its loops."""
-    module = {"ownership": SUMMARIES, "listed": LISTING}.get(unit.view, SERVICES)
-    source = source_of(texts() if given is None else given, unit.contracts, module)
-    checks = {"locks": locks.CHECKS, "words": words.CHECKS,
+    source = source_of(texts() if given is None else given, unit.contracts, unit.module,
+                       unit.view != "counters")
+    checks = {"locks": locks.CHECKS, "words": words.CHECKS, "counters": counters.CHECKS,
               "ownership": ownership.CHECKS, "listed": listed_units.CHECKS}[unit.view]
     program = compile_routine(
         source, unit.routine, parameters=dict(unit.parameters), fixes=fixes, properties=checks,
@@ -172,6 +183,8 @@ def strengthened(
         engine = waits.WaitExecution
     elif unit.view == "words":
         engine = words.WordExecution
+    elif unit.view == "counters":
+        engine = counters.CountExecution
     elif unit.view == "listed":
         engine = listed.engine(unit.routine)
     execution = engine(program, rules_of(unit, fixes))
@@ -360,6 +373,11 @@ def theorems() -> tuple[Theorem, ...]:
             "another thread's: each is stored to only with the object lock, or in a step that "
             "needs it free; and whenever that lock is released VI_WRMAPDIRTY implies VI_ONWORKLST",
             variant, LOCK_SIZES, _word_units(), switched,
+        ))  # fmt: skip
+        found.append(Theorem(
+            f"{counters.NAME}{suffix}", counters.STATEMENT, variant, counters.SIZES,
+            tuple(Unit(routine, "counters", parameters, contracts)
+                  for routine, parameters, contracts in counters.units(ownership.ACTORS)), switched,
         ))  # fmt: skip
         found.append(Theorem(
             f"protocol-dirty-implies-listed{suffix}", listed_units.STATEMENT, variant,

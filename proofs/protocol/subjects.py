@@ -96,11 +96,11 @@ def of_read_loop(
     skipbytes: size_t = 0
     sawhole: bool = False
     started: bool = False
-    check("requires", starts(which, pgs, npages, bytes_, mbp, skipbytes), "_read_loop")
+    check("requires", starts(which, pgs, npages, bytes_, mbp, skipbytes, started), "_read_loop")
     error, skipbytes, sawhole, started = _read_loop(
         vp, pgs, npages, startoffset, bytes_, kva, mbp, write, blockalloc
     )
-    check("ensures", starts(which, pgs, npages, bytes_, mbp, skipbytes), "_read_loop")
+    check("ensures", starts(which, pgs, npages, bytes_, mbp, skipbytes, started), "_read_loop")
 
 
 @routine

@@ -120,14 +120,16 @@ def _io(
 
 @pure
 def starts(
-    which: int32, pgs: PgsArray, npages: int32, bytes_: size_t, mbp: Buf, skipbytes: size_t
-) -> bool:
+    which: int32, pgs: PgsArray, npages: int32, bytes_: size_t, mbp: Buf, skipbytes: size_t,
+    started: bool,
+) -> bool:  # fmt: skip
     return (
         pgs[which] is NULL
         or which == npages
         or which == bytes_
         or which == cast(int32, mbp)
         or which == skipbytes
+        or which == int(started)
     )
 
 
@@ -145,8 +147,9 @@ def _read_loop(
 ) -> tuple[errno, size_t, bool, bool]:
     which: int32 = choose(2, "which")
     skipbytes: size_t = number(which)
-    check("call", starts(which, pgs, npages, bytes_, mbp, skipbytes), "_read_loop")
-    return number(which), skipbytes, choose_bool("sawhole"), choose_bool("started")
+    started: bool = choose_bool("started")
+    check("call", starts(which, pgs, npages, bytes_, mbp, skipbytes, started), "_read_loop")
+    return number(which), skipbytes, choose_bool("sawhole"), started
 
 
 @pure
