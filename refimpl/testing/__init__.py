@@ -38,7 +38,7 @@ from .history import History, Operation, Unexplained, check, linearizable
 from .machine import PageCacheMachine
 from .player import Call, Player
 from .priorities import Place, Prioritized
-from .programs import ENDS, LAST, POWER, PROMISE, REMOUNT, machines, tasks
+from .programs import ENDS, LAST, POWER, PROMISE, REMOUNT, UNMOUNT, machines, tasks
 from .records import RECORD, Wrong
 from .reference import Reference, ReferenceMachine, geometries
 from .running import Run, run_scheduled, schedule
@@ -81,6 +81,7 @@ __all__ = [
     "ReferenceMachine",
     "Run",
     "Task",
+    "UNMOUNT",
     "Unexplained",
     "Wrong",
     "check",

@@ -66,7 +66,7 @@ def meetings(seed: int = 0) -> Iterator[Meeting]:
     for number in count():
         chance = random.Random(f"{seed} {number}")
         for one, two in chance.sample(pairs, len(pairs)):
-            more = chance.choices(list(CALLS), k=chance.choice([0, 1, 2]))
+            more = chance.choices(list(CALLS), k=chance.choice([0, 1, 1, 2, 3]))
             more += [chance.choice(FLUSHES)] if chance.random() < 0.5 else []
             yield _meeting(chance, one, [two, *more])
 
@@ -77,16 +77,16 @@ def _meeting(chance: random.Random, one: str, others: Sequence[str]) -> Meeting:
     kinds = (one, *others)
     calls = without_second([call(chance, kind, file.size) for kind in kinds])
     programs = {"user0": calls[:1], "user1": calls[1:]}
-    if chance.random() < 0.4:
+    if chance.random() < 0.5:
         programs["user2"] = [third(chance, calls, file.size, bool(knobs["journal"]))]
     every = [one for program in programs.values() for one in program]
-    block = knobs["block_size"]
+    block, journal = knobs["block_size"], bool(knobs["journal"])
     assert isinstance(block, int)
-    trouble = fault(chance, every, file.size, block)
+    trouble = fault(chance, every, file.size, block, journal)
     end = chance.choice([LAST, LAST, LAST, REMOUNT, UNMOUNT])
-    if any(one.name == "fsync" for one in every) and chance.random() < 0.4:
+    if any(one.name == "fsync" for one in every) and chance.random() < 0.5:
         end = PROMISE
-    after = probes(chance, file.size) if chance.random() < 0.6 else []
+    after = probes(chance, file.size) if chance.random() < 0.8 else []
     tags = iter(range(1, 60000))
     task = Task(
         file.made,

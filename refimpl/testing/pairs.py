@@ -39,7 +39,7 @@ CALLS: dict[str, tuple[str, ...]] = {
     "write_direct": ("write_direct",),
     "kernel": ("background", "suspend", "pageout", "flush_unless_busy"),
 }
-FLUSHES = "invalidate", "fsync"  # many a meeting ends with one
+FLUSHES = "invalidate", "fsync", "fsync"  # many a meeting ends with one
 _LOCKS = {"read", "write", "write_sync", "truncate", "fsync", "read_direct", "write_direct"}
 
 
@@ -55,8 +55,8 @@ def call(chance: random.Random, kind: str, size: int) -> Call:
         count = chance.choice([1, PAGE - start % PAGE, PAGE])
         return Call(name, (start, min(count, LARGEST - start)))
     if name == "truncate":
-        near = {max(size - 1, 0), min(size + 1, LARGEST), _record(chance, LARGEST)}
-        return Call(name, (chance.choice([0, PAGE, LARGEST, *sorted(near)]),))
+        near = [max(size - 1, 0), max(size - 2, 0), min(size + 1, LARGEST), min(size + 2, LARGEST)]
+        return Call(name, (chance.choice([0, PAGE, LARGEST, _record(chance, LARGEST), *near]),))
     if name in ("msync", "invalidate"):
         return Call("msync", (*_range(chance), name == "invalidate"))
     if name in ("willneed", "dontneed"):
@@ -85,7 +85,7 @@ def _record(chance: random.Random, size: int) -> int:
 # States.
 
 _OUT, _CLEAN, _DIRTY, _LISTED = "absent", "clean", "dirty", "clean and listed"
-_SIZES = (0, 1, 1, 2, PAGE - 1, PAGE, PAGE, PAGE + 2, PAGE + 2, *[LARGEST] * 5)
+_SIZES = (0, 1, 1, 2, PAGE - 1, PAGE, PAGE, PAGE + 2, PAGE + 2, *[LARGEST] * 8)
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class State:
 
 
 def state(chance: random.Random) -> State:
-    """Each page absent, clean, dirty, or clean and listed still; half of the time all alike."""
+    """Each page absent, clean, dirty, or clean and listed still; now and then all alike."""
     size = made = chance.choice(_SIZES)
     first = []
     if size < LARGEST and chance.random() < 0.2:
@@ -114,7 +114,7 @@ def state(chance: random.Random) -> State:
     pages = range(-(-size // PAGE))
     alike = [chance.choice([_OUT, _CLEAN, _DIRTY, _LISTED])] * len(pages)
     mixed = [chance.choice([_OUT, _CLEAN, _DIRTY, _LISTED]) for _ in pages]
-    states = alike if chance.random() < 0.5 else mixed
+    states = alike if chance.random() < 0.4 else mixed
 
     def records(one: str) -> list[int]:
         """One of each page that shall be so."""
@@ -153,30 +153,34 @@ _MAPPED = {"store", "load", "lock", "read", "read_direct", "msync", "willneed", 
 _KERNEL = {"pageout", "background", "suspend", "flush_unless_busy", "fsync", "fsync_other"}
 SAME_SIZE = _MAPPED | _KERNEL  # what fails changes nothing but what it had to write back
 _NO_SPACE, _NO_ACCESS = frozenset({errno.ENOSPC}), frozenset({errno.EFAULT})
-_UNSEEN = ("heap", "page", "nomem", "full")
+_OF_USER = {"write", "write_sync", "write_direct", "read_direct"}  # they use a user's memory
 
 
-def fault(chance: random.Random, calls: Iterable[Call], size: int, block: int) -> Fault | None:
+def fault(
+    chance: random.Random, calls: Iterable[Call], size: int, block: int, journal: bool
+) -> Fault | None:
     """One after which there is no doubt what was written, if these calls meet it; often none."""
     if chance.random() < 0.5:
         return None
     calls = list(calls)
     names = {one.name for one in calls}
-    kind = chance.choice([*_UNSEEN, "read", "write", "short", "bmap", "space", "journal", "user"])
+    seen: dict[str, frozenset[int]] = {"heap": frozenset(), "page": frozenset()}
+    if journal:
+        seen["full"] = frozenset()
+    if "pageout" in names:
+        seen["nomem"] = frozenset()
+    if "revoke" not in names:
+        if journal:
+            seen["journal"] = IO_ERROR
+        if names <= SAME_SIZE | {"truncate"}:
+            seen["space"] = _NO_SPACE
+        if names & _OF_USER and all(_whole(one, size, block) for one in calls):
+            seen["user"] = _NO_ACCESS
+        if names <= SAME_SIZE and not _halves(calls):
+            seen |= dict.fromkeys(["read", "write", "bmap", "short"], IO_ERROR)
+    kind = chance.choices(list(seen), [3 if answers else 1 for answers in seen.values()])[0]
     skip, count = chance.choice([0, 0, 1, 1, 2]), chance.choice([1, 1, 1, 2])
-    if kind in _UNSEEN:
-        return Fault(kind, skip, count)
-    if "revoke" in names:
-        return None
-    if kind == "journal":
-        return Fault(kind, skip, count, answers=IO_ERROR)
-    if kind == "space" and names <= SAME_SIZE | {"truncate"}:
-        return Fault(kind, skip, count, answers=_NO_SPACE)
-    if kind == "user" and all(_whole(one, size, block) for one in calls):
-        return Fault(kind, skip, count, answers=_NO_ACCESS)
-    if kind in ("read", "write", "bmap", "short") and names <= SAME_SIZE and not _halves(calls):
-        return Fault(kind, skip, count, 0 if kind == "short" else None, IO_ERROR)
-    return None
+    return Fault(kind, skip, count, 0 if kind == "short" else None, seen[kind])
 
 
 def _halves(calls: Iterable[Call]) -> bool:
@@ -189,7 +193,7 @@ def _halves(calls: Iterable[Call]) -> bool:
 
 def _whole(one: Call, size: int, block: int) -> bool:
     """Whether a call that fails for want of the user's memory has done nothing."""
-    if one.name not in ("write", "write_sync", "write_direct"):
+    if one.name not in _OF_USER - {"read_direct"}:
         return one.name in SAME_SIZE
     start, count = one.arguments
     assert isinstance(start, int) and isinstance(count, int)
@@ -203,7 +207,7 @@ def third(chance: random.Random, calls: Sequence[Call], size: int, journal: bool
     With a journal an fsync, of another file even, waits for all who are inside a transaction.
     The file is revoked only where nobody waits for its lock, to go on with what is dead then.
     """
-    if journal and chance.random() < 0.6:
+    if journal and chance.random() < 0.7:
         return Call("fsync_other")
     if not any(one.name in _LOCKS for one in calls) and chance.random() < 0.4:
         return Call("revoke")
