@@ -76,9 +76,10 @@ class Vnode:
         """VOP_PUTPAGES."""
         machine = self.mnt.machine
         if self._is_dead():
-            self.interlock.exit("deadfs")
             # While it is being reclaimed there may be pages that are not written yet.
-            return machine.returns("putpages", 0 if self.dead else errno.EINVAL)
+            error = 0 if self.dead else errno.EINVAL
+            self.interlock.exit("deadfs")
+            return machine.returns("putpages", error)
         with self._used():
             error = putpages(self, startoff, endoff, flags)
         return machine.returns("putpages", error)

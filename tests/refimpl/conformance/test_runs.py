@@ -90,7 +90,7 @@ def test_another_result_is_noticed() -> None:
     assert len(results) >= 8
     for place in results[::3]:
         event = whole[place]
-        changes = [{"error": 5}, {"error": "EIO"}]
+        changes: list[dict[str, object]] = [{"error": 5}, {"error": "EIO"}]
         if "count" in event.values:
             changes.append({"count": 0})
         for change in changes:
