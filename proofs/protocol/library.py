@@ -17,11 +17,7 @@ from ...checker.symbolic.houdini import Answer, Decider
 from ...checker.symbolic.view import Execution, Rules
 from ..running import Task, together
 from ..theorem import Failure, Outcome, Verdict
-<<<<<<< HEAD
 from . import counters, listed, listed_units, locks, mappings, ownership, waits, words
-=======
-from . import counters, listed, listed_units, locks, ownership, waits, words
->>>>>>> cee4b50309d909b6899adb88e47da5c03c445aa2
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 PACKAGE: Final = __package__.rpartition(".")[0].rpartition(".")[0]
@@ -154,11 +150,8 @@ def rules_of(unit: Unit, fixes: Sequence[str]) -> Rules:
             return words.rules(unit.routine, fixes)
         case "counters":
             return counters.rules(unit.routine, fixes)
-<<<<<<< HEAD
         case "mappings":
             return mappings.rules(unit.routine, fixes)
-=======
->>>>>>> cee4b50309d909b6899adb88e47da5c03c445aa2
         case "listed":
             return listed.rules(unit.routine)
     return ownership.rules(unit.routine)
@@ -182,11 +175,8 @@ def strengthened(
     source = source_of(texts() if given is None else given, unit.contracts, unit.module,
                        unit.view != "counters")
     checks = {"locks": locks.CHECKS, "words": words.CHECKS, "counters": counters.CHECKS,
-<<<<<<< HEAD
-              "mappings": mappings.CHECKS, "ownership": ownership.CHECKS, "listed": listed_units.CHECKS}[unit.view]
-=======
-              "ownership": ownership.CHECKS, "listed": listed_units.CHECKS}[unit.view]
->>>>>>> cee4b50309d909b6899adb88e47da5c03c445aa2
+              "mappings": mappings.CHECKS, "ownership": ownership.CHECKS,
+              "listed": listed_units.CHECKS}[unit.view]
     program = compile_routine(
         source, unit.routine, parameters=dict(unit.parameters), fixes=fixes, properties=checks,
         symbolic=listed_units.SYMBOLIC if unit.view == "listed" else None,
@@ -198,11 +188,8 @@ def strengthened(
         engine = words.WordExecution
     elif unit.view == "counters":
         engine = counters.CountExecution
-<<<<<<< HEAD
     elif unit.view == "mappings":
         engine = mappings.MapExecution
-=======
->>>>>>> cee4b50309d909b6899adb88e47da5c03c445aa2
     elif unit.view == "listed":
         engine = listed.engine(unit.routine)
     execution = engine(program, rules_of(unit, fixes))
@@ -398,14 +385,11 @@ def theorems() -> tuple[Theorem, ...]:
                   for routine, parameters, contracts in counters.units(ownership.ACTORS)), switched,
         ))  # fmt: skip
         found.append(Theorem(
-<<<<<<< HEAD
             f"{mappings.NAME}{suffix}", mappings.STATEMENT, variant, mappings.SIZES,
             tuple(Unit(name, "mappings", mappings.PARAMETERS, () if name in CALLS else CALLS)
                   for name in (*CALLS, *ownership.ACTORS, "aiodone")), switched,
         ))  # fmt: skip
         found.append(Theorem(
-=======
->>>>>>> cee4b50309d909b6899adb88e47da5c03c445aa2
             f"protocol-dirty-implies-listed{suffix}", listed_units.STATEMENT, variant,
             listed_units.SIZES, _listed_units(), switched,
         ))  # fmt: skip
