@@ -38,6 +38,7 @@ class Fixes:
     busyfail_keeps_list: bool = False  # F23
     overwrite_from_page: bool = False  # F24
     free_still_cleans: bool = False  # F25
+    zeros_are_written: bool = False  # F26
 
     @classmethod
     def of(cls, variant: str) -> Fixes:

@@ -232,9 +232,12 @@ def _zero_rest(vp: Vnode, size: int, osize: int) -> int:
         return error
     lo, hi = kernel.round_page(size), kernel.round_page(end)
     if lo < hi:
+        flags = PGO_CLEANIT | PGO_DEACTIVATE | PGO_JOURNALLOCKED
+        if kernel.fixes.zeros_are_written:  # these pages are freed next, written or not
+            flags |= PGO_SYNCIO
         vp.interlock.enter("truncate")
-        vp.putpages(lo, hi, PGO_CLEANIT | PGO_DEACTIVATE | PGO_JOURNALLOCKED)
-    return 0
+        error = vp.putpages(lo, hi, flags)
+    return error
 
 
 def journal_begin(kernel: Kernel, at: At) -> int:

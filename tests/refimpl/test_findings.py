@@ -430,3 +430,22 @@ def test_f22_a_vnode_that_is_reclaimed_under_a_fault(tmp_path: Path, variant: st
     assert vp.dead and vp.inside == 0
     assert bool(vp.uobj.npages.value) == (variant == "1.18")
     fs.crash()
+
+
+@BOTH
+def test_f26_zeros_that_are_freed_unwritten(tmp_path: Path, variant: str) -> None:
+    """A truncation zeroes the rest of the last block, in a page behind the new end."""
+    fs = opened(tmp_path, variant, 2, block_size=8192)
+    with fs.open("file", "r+") as file:
+        fs.faults.arm("write")
+        if variant == "1.18":
+            file.truncate(100)
+        else:
+            with pytest.raises(OSError) as caught:
+                file.truncate(100)
+            assert caught.value.errno == errno.EIO
+            file.truncate(100)
+        file.truncate(8192)
+        file.fsync()
+        assert file.pread(4096, 4096) == (OLD if variant == "1.18" else bytes(4096))
+    fs.unmount()
