@@ -26,6 +26,7 @@ from .concurrent import Task
 from .pairs import (
     CALLS,
     FLUSHES,
+    WRITING,
     call,
     fault,
     machine,
@@ -35,7 +36,7 @@ from .pairs import (
     third,
     without_second,
 )
-from .programs import LAST, PROMISE, REMOUNT, UNMOUNT, tagged
+from .programs import LAST, PROMISE, REMOUNT, UNMOUNT, WRITES, tagged
 from .running import Run
 from .systematic import explore
 
@@ -86,6 +87,9 @@ def _meeting(chance: random.Random, one: str, others: Sequence[str]) -> Meeting:
     end = chance.choice([LAST, LAST, LAST, REMOUNT, UNMOUNT])
     if any(one.name == "fsync" for one in every) and chance.random() < 0.5:
         end = PROMISE
+    if trouble is not None and trouble.kind in WRITES and sum(o.name in WRITING for o in every) > 1:
+        # A write that fails is told to who started it; an fsync that waited for it hears nothing.
+        end = LAST if end == PROMISE else end
     after = probes(chance, file.size) if chance.random() < 0.8 else []
     tags = iter(range(1, 60000))
     task = Task(

@@ -152,6 +152,7 @@ def probes(chance: random.Random, size: int) -> list[tuple[str, Call]]:
 _MAPPED = {"store", "load", "lock", "read", "read_direct", "msync", "willneed", "dontneed"}
 _KERNEL = {"pageout", "background", "suspend", "flush_unless_busy", "fsync", "fsync_other"}
 SAME_SIZE = _MAPPED | _KERNEL  # what fails changes nothing but what it had to write back
+WRITING = _KERNEL - {"fsync_other"} | {"msync", "read_direct"}  # they write what others stored
 _NO_SPACE, _NO_ACCESS = frozenset({errno.ENOSPC}), frozenset({errno.EFAULT})
 _OF_USER = {"write", "write_sync", "write_direct", "read_direct"}  # they use a user's memory
 

@@ -69,7 +69,10 @@ def step(state: Record, operation: Operation) -> Iterable[Record]:
         return [replace(state, mapped=max(state.mapped, arguments[0]))]
     if name == "cut":
         assert isinstance(arguments[0], int)
-        return [Record(ZERO, False, arguments[0], frozenset() if state.present else state.unseen)]
+        after = Record(ZERO, False, arguments[0], frozenset() if state.present else state.unseen)
+        if operation.returned is None and state.present:
+            return [after, Record()]  # it failed when it had stored zeros, and before it cut
+        return [after]
     if name == "write" or (name == "store" and state.present):
         return [Record(str(arguments[0]))] if result is None else []
     if name == "store":
@@ -235,7 +238,7 @@ def check_file(
                 found = list(step(after[index], one))
                 if not found:
                     return []
-                (after[index],) = found  # nothing was stored behind the end
+                after[index] = found[0]  # nothing was stored behind the end
         return [tuple(after)]
 
     start = tuple(initial(number, size, page, unit, tags) for number in numbers)

@@ -48,6 +48,23 @@ def test_decode() -> None:
             ],
             1,
         ),
+        # One that did not return may have stored zeros and cut nothing; one that did has cut.
+        *(
+            (
+                [
+                    one("write", 1, (5,), at=(1, 2)),
+                    one("truncate", 1, at=(3, end)),
+                    one("read", 0, 2, result=("zero", found), at=(5, 6)),
+                ],
+                wrong,
+            )
+            for end, found, wrong in [
+                (None, "zero", None),
+                (None, "#5", None),
+                (None, "#6", 1),
+                (4, "zero", 1),
+            ]
+        ),
         # Behind the end: zeros in the same page, EFAULT beyond, either in the same block.
         ([one("truncate", 1, at=(1, 2)), one("load", 2, result="zero", at=(3, 4))], None),
         ([one("truncate", 1, at=(1, 2)), one("load", 2, result="EFAULT", at=(3, 4))], 2),

@@ -258,6 +258,16 @@ CASES = {
         Task(4, PAGE, {"user0": [INVALIDATE], "user1": [STORE]}, before=[FSYNC, LOAD]),
         "record 0",
     ),
+    "F26 zeros_are_written": Case(
+        Task(
+            8,
+            TWO,
+            {"user0": [Call("truncate", (2,)), Call("truncate", (8,))]},
+            fault=Fault("write", answers=IO_ERROR),
+        ),
+        "record 4",
+        {"block_size": 2048},
+    ),
 }
 ONE_THREAD = {name for name, case in CASES.items() if len(case.task.programs) == 1}
 
