@@ -25,7 +25,7 @@ from ..checker.lang.compile import compile_routine
 from ..checker.lang.source import Source
 from ..checker.symbolic.conditions import Conditions, Formula, Frame, Obligation, conditions
 from ..checker.symbolic.replay import confirm
-from ..checker.symbolic.solve import Answer, Relevance, smallest, smt2
+from ..checker.symbolic.solve import Answer, Relevance, Standard, smallest, smt2
 from ..checker.symbolic.state import conjuncts
 from .asking import Asking
 
@@ -100,10 +100,12 @@ class Question:
 
     obligation: Obligation
     assumptions: tuple[z3.BoolRef, ...]
+    standard: Standard
 
     def smt2(self, comment: str) -> str:
         """For other solvers: ``unsat`` means proved."""
-        return smt2([*self.assumptions, self.obligation.reach], self.obligation.goal, comment)
+        asked = [*self.assumptions, self.obligation.reach]
+        return smt2(asked, self.obligation.goal, comment, self.standard)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,7 @@ class Proving:
         self.conditions: Conditions = conditions(self.program, unit.frame)
         self.relevance = Relevance(self.conditions.facts)
         self.assumed = [each.formula(self.conditions.entry) for each in unit.assumptions]
+        self.standard = Standard()
         self.answers: dict[int, Answer] = {}  # by the obligation's number
 
     @functools.cached_property
@@ -166,7 +169,7 @@ class Proving:
         return self._numbers[id(obligation)]
 
     def question(self, obligation: Obligation) -> Question:
-        return Question(obligation, tuple(self._assumptions([obligation])))
+        return Question(obligation, tuple(self._assumptions([obligation])), self.standard)
 
     def _assumptions(self, part: Sequence[Obligation]) -> list[z3.BoolRef]:
         if all(each.alone for each in part):

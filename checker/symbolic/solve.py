@@ -181,32 +181,67 @@ def _number(model: z3.ModelRef, value: z3.BitVecRef) -> int:
     return int(found.as_long())
 
 
-def smt2(assumptions: Sequence[z3.BoolRef], goal: z3.BoolRef, comment: str) -> str:
+def smt2(
+    assumptions: Sequence[z3.BoolRef],
+    goal: z3.BoolRef,
+    comment: str,
+    standard: Standard | None = None,
+) -> str:
     """The question as SMT-LIB 2: ``unsat`` means that it holds."""
     solver = z3.Solver()
+    standard = standard or Standard()
     solver.add(*(standard(each) for each in (*assumptions, z3.Not(goal))))
     head = "".join(f"; {line}\n" for line in comment.splitlines())
     return f"{head}(set-logic QF_AUFBV)\n{solver.to_smt2()}"
 
 
-def standard(formula: z3.BoolRef) -> z3.BoolRef:
-    """The same without z3's own predicates of products, which are not SMT-LIB's."""
-    found = []
-    todo: list[z3.ExprRef] = [formula]
-    seen: set[int] = set()
-    while todo:
-        term = todo.pop()
-        if term.get_id() in seen:
-            continue
-        seen.add(term.get_id())
-        todo.extend(term.children())
-        if z3.is_app(term) and term.decl().kind() in _NO_OVERFLOW:
-            a, b = (z3.SignExt(each.size(), each) for each in term.children())
-            most = z3.BitVecVal((1 << (a.size() // 2 - 1)) - 1, a.size())
-            above = term.decl().kind() == z3.Z3_OP_BSMUL_NO_OVFL
-            found.append((term, a * b <= most if above else ~most <= a * b))
-    result = z3.substitute(formula, *found)
-    assert isinstance(result, z3.BoolRef)
+class Standard:
+    """Formulas in SMT-LIB's words alone; what they share is translated once.
+
+    Those are not: z3's own predicates of products, and ``and`` and ``or`` of one formula, or none.
+    """
+
+    def __init__(self) -> None:
+        # With the term, since z3 reuses the numbers of what it has dropped.
+        self._made: dict[int, tuple[z3.ExprRef, z3.ExprRef]] = {}
+
+    def __call__(self, formula: z3.BoolRef) -> z3.BoolRef:
+        made = self._made
+        todo: list[z3.ExprRef] = [formula]
+        while todo:
+            term = todo[-1]
+            number = term.get_id()
+            if number in made:
+                todo.pop()
+                continue
+            children = term.children()
+            left = [each for each in children if each.get_id() not in made]
+            if left:
+                todo += left
+                continue
+            todo.pop()
+            parts = [made[each.get_id()][1] for each in children]
+            made[number] = term, _standard(term, children, parts)
+        result = made[formula.get_id()][1]
+        assert isinstance(result, z3.BoolRef)
+        return result
+
+
+def _standard(
+    term: z3.ExprRef, children: list[z3.ExprRef], parts: list[z3.ExprRef]
+) -> z3.ExprRef:
+    """The term, of its parts in these words."""
+    kind = term.decl().kind() if z3.is_app(term) else None
+    if kind in _NO_OVERFLOW:
+        a, b = (z3.SignExt(each.size(), each) for each in parts if isinstance(each, z3.BitVecRef))
+        most = z3.BitVecVal((1 << (a.size() // 2 - 1)) - 1, a.size())
+        return a * b <= most if kind == z3.Z3_OP_BSMUL_NO_OVFL else ~most <= a * b
+    if kind in (z3.Z3_OP_AND, z3.Z3_OP_OR) and len(parts) < 2:
+        return parts[0] if parts else z3.BoolVal(kind == z3.Z3_OP_AND)
+    if all(one.eq(two) for one, two in zip(parts, children, strict=True)):
+        return term
+    result = term.decl()(*parts)
+    assert isinstance(result, z3.ExprRef)
     return result
 
 

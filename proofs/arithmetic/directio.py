@@ -68,15 +68,35 @@ def sector(view: View) -> z3.BitVecRef:
     return ONE << view["DEV_BSHIFT"]
 
 
+def _size(view: View) -> z3.BitVecRef:
+    return z3.Select(STABLE_SIZE, z3.BitVecVal(0, INDEX))
+
+
+def _compared(view: View) -> z3.BoolRef:
+    """1615: what was computed there, unsigned."""
+    end = view["uio.uio_offset"] + view["_chunk.length"]
+    return z3.And(z3.ULE(end, _size(view)), between(0, _size(view), FILE_MAX))
+
+
+def _some_bytes(view: View) -> z3.BoolRef:
+    return z3.And(
+        between(1, view["_chunk.length"], REQUEST_MAX), view["uio.uio_offset"] >= ZERO
+    )
+
+
+def _before_end(view: View) -> z3.BoolRef:
+    """It is what was meant."""
+    return view["uio.uio_offset"] <= _size(view) - view["_chunk.length"]
+
+
 def chunk(view: View) -> z3.BoolRef:
     """1629: whole sectors, of one vector, before the end of the file, at a sector."""
     offset, length = view["uio.uio_offset"], view["_chunk.length"]
-    size = z3.Select(STABLE_SIZE, z3.BitVecVal(0, INDEX))
     return z3.And(
         ONE <= length, length <= view["MAXPHYS_PAGES"] << view["PAGE_SHIFT"],
         aligned(length, sector(view)), aligned(offset, sector(view)),
         aligned(view["_chunk.va"], sector(view)), length <= view["uio.iov_len"],
-        ZERO <= offset, offset <= size - length,
+        ZERO <= offset, _before_end(view),
     )  # fmt: skip
 
 
@@ -232,6 +252,8 @@ def _left(view: View) -> z3.BoolRef:
 
 
 LEMMAS = (
+    *placed(1626, [stated("compared", _compared), stated("some-bytes", _some_bytes),
+                   derived("before-end", _before_end, "compared", "some-bytes")]),
     *placed(1695, [stated("shift", _shift), stated("here", _chunk_here), stated("last", _last),
                    derived("covers", _covers, "shift", "here", "last")]),
     *placed(1712, [each_way("on-disk", allocated)]),

@@ -9,7 +9,7 @@ import z3
 
 from genfscheck.checker.explore import semantics
 from genfscheck.checker.lang import ir
-from genfscheck.checker.symbolic.solve import standard
+from genfscheck.checker.symbolic.solve import Standard
 from genfscheck.checker.symbolic.terms import Term, binary, compare, constant, unary
 
 TYPES = [
@@ -79,8 +79,23 @@ def test_products_without_overflow_in_standard_terms() -> None:
     """z3's predicates are not SMT-LIB's: what is exported says the same."""
     a, b = z3.BitVecs("a b", 8)
     for predicate in (z3.BVMulNoOverflow(a, b, True), z3.BVMulNoUnderflow(a, b)):
-        exported = standard(predicate)
+        exported = Standard()(predicate)
         assert "bvsmul_no" not in exported.sexpr()
         solver = z3.Solver()
         solver.add(predicate != exported)
         assert solver.check() == z3.unsat
+
+
+def test_connectives_of_fewer_than_two_in_standard_terms() -> None:
+    """Other solvers refuse ``(and a)``, which is what z3 makes of a list of one."""
+    a, b = z3.Bools("a b")
+    asked = z3.Or(z3.And(a, z3.Or(b)), z3.And(z3.And(b)), z3.Or(), z3.Not(z3.And()))
+    exported = Standard()(asked)
+    seen = [exported]
+    for term in seen:
+        seen += term.children()
+        if z3.is_and(term) or z3.is_or(term):
+            assert term.num_args() > 1
+    solver = z3.Solver()
+    solver.add(asked != exported)
+    assert solver.check() == z3.unsat
