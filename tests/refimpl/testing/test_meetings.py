@@ -34,8 +34,7 @@ def test_a_pass_has_every_pair_once() -> None:
             pairs: Counter[tuple[str, str]] = Counter()
             for one in part:
                 first, second = (one.task.programs[user][0] for user in ("user0", "user1"))
-                for pair in product(_kinds(first), _kinds(second)):
-                    pairs[pair] += 1
+                pairs.update((a, b) for a in _kinds(first) for b in _kinds(second))
             assert set(pairs) == set(product(CALLS, repeat=2))
             exact = set(CALLS) - {"invalidate", "kernel"}  # both have the page daemon
             assert all(pairs[pair] == 1 for pair in product(exact, repeat=2))
