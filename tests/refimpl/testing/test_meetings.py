@@ -37,7 +37,7 @@ def test_a_pass_has_every_pair_once() -> None:
                 pairs.update((a, b) for a in _kinds(first) for b in _kinds(second))
             assert set(pairs) == set(product(CALLS, repeat=2))
             exact = set(CALLS) - {"invalidate", "kernel"}  # both have the page daemon
-            assert all(pairs[pair] == 1 for pair in product(exact, repeat=2))
+            assert all(pairs[pair] == 1 for pair in product(exact, exact))
         assert str(two[0]) != str(two[PASS])
 
 
