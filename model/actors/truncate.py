@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    RW, actor, int32, mutex_enter, panic, routine, rw_enter, rw_exit,
+    RW, actor, fixed, int32, mutex_enter, panic, routine, rw_enter, rw_exit,
 )  # fmt: skip
 from ..genfs.constants import round_page
 from ..kernel.data import begin_extend, begin_truncate, end_truncate
@@ -30,11 +30,11 @@ def _zero_tail(vp: Vnode, length: off_t, old: off_t, window: int32, depth: int32
     if error:
         return error
     if round_page(stop) > round_page(length):
+        flags: PGO = PGO.CLEANIT | PGO.DEACTIVATE | PGO.JOURNALLOCKED
+        if fixed("zeros-are-written"):
+            flags |= PGO.SYNCIO
         mutex_enter(vp.interlock)
-        error = call_putpages(
-            vp, round_page(length), round_page(stop),
-            PGO.CLEANIT | PGO.DEACTIVATE | PGO.JOURNALLOCKED, False, depth,
-        )  # fmt: skip
+        error = call_putpages(vp, round_page(length), round_page(stop), flags, False, depth)
     return error
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    RW, actor, int32, mutex_enter, panic, routine, rw_enter, rw_exit,
+    RW, actor, fixed, int32, mutex_enter, panic, routine, rw_enter, rw_exit,
 )  # fmt: skip
 from ..genfs.constants import round_page, trunc_page
 from ..kernel.data import begin_write, end_write
@@ -71,7 +71,11 @@ def _write(
     at: off_t = off
     while at < end:
         piece: off_t = min(FS_BSIZE - (at & (FS_BSIZE - 1)), end - at)
-        over: bool = at >= prealloc and at < lastblock
+        over: bool = (
+            at >= prealloc
+            and at < lastblock
+            and (not fixed("overwrite-from-page") or at == trunc_page(at))
+        )
         if not over:
             whole: off_t = _whole(vp, at, piece)
             if whole > 0:
