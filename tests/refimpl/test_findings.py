@@ -449,3 +449,44 @@ def test_f26_zeros_that_are_freed_unwritten(tmp_path: Path, variant: str) -> Non
         file.fsync()
         assert file.pread(4096, 4096) == (OLD if variant == "1.18" else bytes(4096))
     fs.unmount()
+
+
+@BOTH
+def test_f24_half_a_page_that_nobody_read(tmp_path: Path, variant: str) -> None:
+    fs = opened(tmp_path, variant, 0, page_junk=b"\xee")
+    file = fs.open("file", "r+")
+    mapped = file.mmap(4096)
+    schedule = [
+        Turn("writer", "mutex_exit", "setwritesize", count=2),  # before the second block
+        Turn("flusher", "return", "msync"),
+    ]
+    bodies: dict[str, Body] = {
+        "writer": lambda: file.pwrite(NEW, 0),
+        "flusher": lambda: mapped.sync(invalidate=True),
+    }
+    assert not followed(fs, schedule, bodies).skipped
+    assert (file.pread(1024, 0) == NEW[:1024]) == (variant == "hardened")
+    assert file.pread(3072, 1024) == NEW[1024:]
+    fs.unmount(force=True)
+
+
+@BOTH
+def test_f25_freed_by_who_found_nothing_dirty(tmp_path: Path, variant: str) -> None:
+    fs = opened(tmp_path, variant, 1)
+    file = fs.open("file", "r+")
+    file.fsync()  # nothing is left: it is not listed any more
+    mapped = file.mmap()
+    assert mapped[0:4] == b"oooo"
+
+    def flush() -> None:
+        fs.kernel.machine.curlwp().should_yield = True
+        mapped.sync(0, 4096, invalidate=True)
+
+    schedule = [Turn("scan", "mutex_exit", 954), Turn("store", "return", "store")]
+    bodies: dict[str, Body] = {
+        "scan": flush,
+        "store": lambda: mapped.__setitem__(slice(0, 4), b"kept"),
+    }
+    assert not followed(fs, schedule, bodies).skipped
+    assert mapped[0:4] == (b"oooo" if variant == "1.18" else b"kept")
+    fs.unmount(force=True)
