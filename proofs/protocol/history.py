@@ -26,10 +26,11 @@ import z3
 from ...checker.lang import ir
 from ...checker.symbolic.evaluation import evaluate
 from ...checker.symbolic.flow import Loop
-from ...checker.symbolic.values import Value, as_bool, as_int, pool_of
+from ...checker.symbolic.values import BITS, Value, as_bool, as_int, pool_of
 from ...checker.symbolic.view import FOCUS, Execution
 from .listed_contracts import LAST, Look
 from .listed_units import PAGE_SHIFT, PAGE_SIZE
+from .page import CLEAN
 from .rules import Variables
 
 UNBROKEN: Final = "ghost.unbroken"
@@ -37,7 +38,7 @@ BOUNDED: Final = "ghost.end"  # the scan's end marker stands behind every page
 LIST, TREE = "vnodes.memq", "vnodes.tree"
 NULL = 2  # compiled with two pages
 END_MARKER = 5
-CLEANIT = 1
+CLEANIT, FREE = 1, 8
 
 
 def followed(execution: Execution, number: int) -> bool:
@@ -229,6 +230,12 @@ def _slot(number: int) -> str:
     return f"slot {number}"
 
 
+def asked(execution: Execution) -> z3.BoolRef:
+    """Is the scan to clean pages?"""
+    word = execution.state["L", Variables(execution).number("flags")]
+    return (word & z3.BitVecVal(CLEANIT, BITS)) != 0
+
+
 def hints(
     execution: HistoryExecution, now: Look, local: Variables
 ) -> Mapping[str, z3.BoolRef]:
@@ -252,7 +259,7 @@ def hints(
         "unbroken": hoping(as_bool(execution.state["S", UNBROKEN]), now.held),
         "bounded": hoping(z3.Implies(by_list, as_bool(execution.state["S", BOUNDED]))),
         "everything is asked for": z3.Implies(cleanall, z3.And(
-            (flags & z3.BitVecVal(CLEANIT, flags.size())) != 0,
+            (flags & z3.BitVecVal(CLEANIT, BITS)) != 0,
             local("startoff") == 0, end == LAST)),
         "same generation": hoping(
             execution.shared("vnodes.g_dirtygen") == local("_scan.dirtygen")),
@@ -265,6 +272,10 @@ def hints(
         "the page at hand is in use": hoping(z3.Implies(pg == FOCUS, now.live)),
         "the cluster is the page": hoping(
             execution.slot(pgs) == pg, execution.behind(pgs) == execution.behind(page)),
+        "the page to free is clean": z3.Implies(
+            z3.And(asked(execution), (flags & z3.BitVecVal(FREE, BITS)) != 0, now.live,
+                   z3.Not(local.truth("needs_clean")), execution.slot(pgs) == FOCUS),
+            z3.And(now.has(CLEAN), z3.Not(now.modified), z3.Not(now.writable))),
         "the page at hand is clean": hoping(z3.Implies(pg == FOCUS, now.clean)),
         "no page behind is at hand": hoping(z3.Implies(by_list, nextpg == NULL)),
         "the page behind": hoping(z3.Implies(z3.And(by_list, nextpg != NULL, now.live,

@@ -39,6 +39,10 @@ SECONDS: Final = {
 }  # fmt: skip
 
 
+# Kinds of obligations that theorems of their own are about.
+APART: Final = ("order", listed_units.LOST)
+
+
 @dataclass(frozen=True, slots=True)
 class Unit:
     """One routine, executed by one thread among any number of others.
@@ -71,6 +75,13 @@ class Theorem:
     fixes: tuple[str, ...] = ()
     long: bool = False
     order: bool = False
+    # It claims obligations of this kind alone; others leave them out.
+    kind: str = ""
+
+    def claims(self, kind: str) -> bool:
+        """Is an obligation of this kind one of the theorem's?"""
+        own = "order" if self.order else self.kind
+        return kind == own if own else kind not in APART
 
 
 @functools.cache
@@ -263,12 +274,13 @@ def outcome(theorem: Theorem, parts: Sequence[Part], seconds: float) -> Outcome:
     if theorem.order:
         return _order(theorem, parts, seconds)
     failures = tuple(
-        found for part in parts for kind, _, found in part.failures if kind != "order"
+        found for part in parts for kind, _, found in part.failures if theorem.claims(kind)
     )
-    still_open = tuple(text for part in parts for kind, text in part.open if kind != "order")
+    still_open = tuple(
+        text for part in parts for kind, text in part.open if theorem.claims(kind))
     verdict: Verdict = "fails" if failures else "inconclusive" if still_open else "proved"
     count = sum(number for part in parts for kind, number in part.counts.items()
-                if kind != "order")
+                if theorem.claims(kind))
     return Outcome(theorem.name, verdict, failures, still_open, count, seconds)
 
 
@@ -393,6 +405,13 @@ def theorems() -> tuple[Theorem, ...]:
             f"protocol-dirty-implies-listed{suffix}", listed_units.STATEMENT, variant,
             listed_units.SIZES, _listed_units(), switched,
         ))  # fmt: skip
+        found.append(Theorem(
+            f"protocol-cleaned-before-freed{suffix}", listed_units.LOST_STATEMENT, variant,
+            listed_units.SIZES,
+            tuple(each for each in _listed_units()
+                  if each.routine in ("listed_putpages", "listed_scan")),
+            switched, kind=listed_units.LOST,
+        ))  # fmt: skip
         for name, statement, units, long in ownership.claims():
             found.append(Theorem(
                 f"{name}{suffix}", statement, variant, ownership.SIZES,
@@ -472,7 +491,7 @@ def export(names: Sequence[str], folder: Path) -> int:
         for position, unit in enumerate(theorem.units):
             execution, decider, _ = strengthened(unit, theorem.fixes)
             for each in execution.obligations:
-                if (each.kind == "order") == theorem.order:
+                if theorem.claims(each.kind):
                     name = f"{theorem.name}-{position:02}-{unit.routine}-{each.node}.smt2"
                     (folder / name).write_text(decider.smt2(each))
                     count += 1

@@ -27,7 +27,7 @@ from ...checker.symbolic.view import Execution
 from . import history
 from .contract import Args
 from .listed_contracts import LAST, LISTINGS, ONWORKLST, WRITE_ENTRY, Look
-from .listed_units import PAGE_SIZE, TRACKED
+from .listed_units import LOST, PAGE_SIZE, TRACKED
 from .page import BUSY, CLEAN, FAKE, IL, NULL_BUF, OWNERS, RDONLY
 from .rules import OPEN, Variables
 
@@ -121,6 +121,10 @@ class ListedRules:
             return
         for text, formula in contract.requires(then, args):
             execution.oblige("call", name, formula, f"{text} (calls {name})")
+        if name == "_scan":
+            execution.oblige(LOST, name, z3.Implies(
+                args.truth("asked to clean"), args.truth("clean")),
+                "a scan is not told to clean, though putpages was")  # fmt: skip
         if contract.alone:
             execution.assume(z3.Not(then.mine))
         self.guarantee(execution)
@@ -308,6 +312,7 @@ class ListedRules:
             case "pages.io" | "pages.owner":
                 self._changes_hands(execution, now, name, focus, value)
             case "pages.flags":
+                self._frees(execution, now, focus, value)
                 self._flags(execution, now, focus, value)
 
     def _unlists(self, execution: Execution, now: Look, value: Value) -> None:
@@ -336,6 +341,20 @@ class ListedRules:
                 "a buffer is given a page that is dirty, and the vnode is not listed")
             if where.routine == "_take_pages":
                 execution.assume(z3.Implies(focus, now.has_buffer))
+
+    def _frees(self, execution: Execution, now: Look, focus: z3.BoolRef, value: Value) -> None:
+        """uvm_pagefree empties the word first, then clears the modified bit.
+
+        A cluster that is written is busy (theorem protocol-ownership, at 1085): not freed here.
+        """
+        simple = z3.simplify(value)
+        if self.routine == "listed_scan" and z3.is_bv_value(simple) and not simple.as_long():
+            written = Variables(execution).truth("needs_clean")
+            execution.assume(z3.Not(z3.And(focus, written)))
+            execution.oblige(LOST, "pages.flags", z3.Implies(
+                z3.And(focus, now.live, history.asked(execution)),
+                z3.And(now.has(CLEAN), z3.Not(now.modified))),
+                "a page is freed that is dirty, though it was to be cleaned")  # fmt: skip
 
     def _flags(
         self, execution: Execution, now: Look, focus: z3.BoolRef, value: Value

@@ -58,6 +58,12 @@ STATEMENT: Final = (
     "modified), and at any time one that somebody can store to without a fault, belongs to a "
     "vnode with VI_ONWORKLST"
 )
+# A theorem of its own: the kind of its obligations.
+LOST: Final = "lost"
+LOST_STATEMENT: Final = (
+    "a call of putpages that was asked to clean frees a page itself only if it is clean (PG_CLEAN, "
+    "and not modified)"
+)
 SIZES: Final = (
     "any number of threads, of pages in memory and in the file, of mappings, and of slots of "
     "arrays and windows; blocks of two pages; one file; with a journal; without DEBUG"

@@ -47,11 +47,6 @@ MUTANTS = (
             "            off = pg.offset  # 913",
             "                break  # 911\n            off = pg.offset  # 913",
             "listed_scan", "unlist"),
-    _mutant("cleaned-before-protected", PUTPAGES,
-            "        if flags & PGO.FREE:  # 978\n",
-            "        if flags & PGO.CLEANIT:  # 978\n            pmap_clear_modify(pg)  # 978\n"
-            "        if flags & PGO.FREE:  # 978\n",
-            "listed_scan", "call"),
     # putpages and its callers.
     _mutant("unlisted-with-pages", PUTPAGES,
             "        if vp.uo_npages == 0:  # 803", "        if vp.uo_npages != 0:  # 803",

@@ -57,10 +57,11 @@ def test_mutants(mutant: Mutant) -> None:
     pytest.param("list-at-out", "listed_getpages", "end", None, marks=pytest.mark.long),
     pytest.param("rescan-after-sleep", "listed_scan", "unlist", 1185, marks=pytest.mark.long),
     pytest.param("busyfail-keeps-list", "listed_scan", "unlist", 1185, marks=pytest.mark.long),
+    ("free-still-cleans", "listed_putpages", "lost", 872),
     pytest.param("failed-write-stays-dirty", "aiodone", "release", None, marks=pytest.mark.long),
 ])  # fmt: skip
 def test_fixes_that_it_needs(fix: str, routine: str, kind: str, line: int | None) -> None:
-    """F7, F8, F23 and F20."""
+    """F7, F8, F23, F25 and F20."""
     part = prove_unit(unit(routine), tuple(each for each in HARDENED if each != fix))
     found = [failure.lines for each, _, failure in part.failures if each == kind]
     assert found and (line is None or (line,) in found)

@@ -153,5 +153,7 @@ def test_theorems() -> None:
     assert verdicts["protocol-locks-hardened"] == "proved"
     assert verdicts["protocol-ownership"] == "fails"
     assert verdicts["protocol-ownership-hardened"] == "proved"
+    for name in ("protocol-dirty-implies-listed", "protocol-cleaned-before-freed"):
+        assert verdicts[name] == "fails" and verdicts[f"{name}-hardened"] == "proved"
     assert verdicts["protocol-words"] == "fails"
     assert verdicts["protocol-words-hardened"] == "proved"
