@@ -181,8 +181,9 @@ def call_putpages(
     check("claim-11-putpages", mutex_owned(vp.interlock), "called without the object lock")
     check("claim-11-putpages", _as_at_entry(vp, depth, locked), "called with locks of the file")
     if _is_dead(vp):
+        answer: errno = 0 if vp.dead else EINVAL
         mutex_exit(vp.interlock)
-        return 0 if vp.dead else EINVAL
+        return answer
     journal: bool = perthread[me()].in_wapbl
     vp.inside += 1
     perthread[me()].no_sleep = (
