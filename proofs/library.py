@@ -164,7 +164,7 @@ def _do_io(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
     clips = "clip-past-eof" in switched
     whole = Unit(f"do-io{suffix}", "genfs_do_io", variant,
                  do_io.CLIPPED_FRAME if clips else do_io.FRAME, (entry, callers),
-                 switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT, 4)
+                 switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT, 2, 25.0)
     values = ("length", "off", "vnodes.v_writesize", "PAGE_SHIFT", "FS_BSHIFT")
     yield Theorem(
         f"do-io-length{suffix}",
@@ -272,7 +272,7 @@ def _directio(variant: str, switched: tuple[str, ...]) -> Iterator[Theorem]:
         directio.callers,
     )  # fmt: skip
     whole = Unit(f"directio{suffix}", "genfs_directio", variant, directio.FRAME, (entry, callers),
-                 switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT)
+                 switched, SYMBOLIC, {"FILE_PAGES": 1}, CHECKS, SPLIT, seconds=20.0)
     values = ("uio.uio_offset", "uio.iov_len", "uio.iov_base", "vnodes.v_size", "PAGE_SHIFT",
               "DEV_BSHIFT")  # fmt: skip
 

@@ -180,7 +180,8 @@ class Round:
             *placed(skipped, [each_way("hole-covered", self.covered_behind)]),
             *placed(end, [each_way("covered", self.covered_behind),
                           each_way("added", self.added), each_way("spans", self.spans),
-                          each_way("rest", self.rest)]),
+                          each_way("rest", self.rest), each_way("sized", self.sized),
+                          each_way("inside-file", self.loop.inside_file)]),
         )  # fmt: skip
 
 
