@@ -22,7 +22,7 @@ def rejected(broken: Broken) -> bool:
         tested = bench(scenario, "1.18")
         for seed in SEEDS:
             with broken.change():
-                done = tested.run(seed, patience=1.0 if broken.hangs else 20.0)
+                done = tested.run(seed, patience=4.0 if broken.hangs else 20.0)
             if done.died.startswith("no progress") and not broken.hangs:
                 continue
             try:
@@ -41,7 +41,8 @@ def test_there_are_enough() -> None:
 @pytest.mark.parametrize("hangs", [False, True])
 def test_a_right_implementation_is_not_rejected(hangs: bool) -> None:
     """The same runs, judged the same way, with nothing changed."""
-    scenarios = sorted({name for one in BROKEN.values() for name in one.scenarios})
+    alike = [one for one in BROKEN.values() if one.hangs == hangs]
+    scenarios = sorted({name for one in alike for name in one.scenarios})
     assert not rejected(
         Broken("nothing is changed", tuple(scenarios), contextlib.nullcontext, hangs)
     )
