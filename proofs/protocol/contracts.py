@@ -297,6 +297,9 @@ def _scan_hints(then: Seen, now: Seen, args: Args, local: Local) -> Claims:
         now.mine == now.anywhere(pgs), z3.Implies(now.mine, now.inside(pgs, 0, npages))))
     yield "a clean page is not busy", z3.Implies(z3.Not(dirty), z3.And(
         npages == 1, z3.Implies(now.first_in(pgs), z3.Not(now.has(BUSY)))))
+    for i in local.each("_scan.i"):
+        yield "a clean page is in use until it is freed", z3.Implies(z3.And(
+            z3.Not(dirty), i <= 0, now.first_in(pgs)), now.live)
 
 
 def _fault_hints(then: Seen, now: Seen, args: Args, local: Local) -> Claims:

@@ -302,6 +302,9 @@ class CounterRules:
                 continue
             execution.oblige("guarantee", ledger, self._ledger(execution, ledger) >= 0,
                              "more is taken off a counter than was added to it")
+        if self.role in ("device", "disk"):
+            execution.oblige("guarantee", "given back", self._ledger(execution, OUTPUT) == 0,
+                             "a write is done, and v_numoutput says that it is not")
         if not z3.is_int_value(state["S", PAGES]):
             execution.oblige("guarantee", PAGES, self._ledger(execution, PAGES) == 0,
                              "uo_npages is not the number of pages")
@@ -455,8 +458,9 @@ class CounterRules:
                                  "a buffer is queued that is not done, or was finished")
                 state["S", mine] = z3.And(each.mine, z3.Not(here))
             elif number == FOCUS:
-                execution.oblige("buffer", "one at a time", z3.Not(each.mine),
-                                 "a buffer is taken while another is not finished")
+                execution.oblige("buffer", "one at a time", z3.And(
+                    z3.Not(each.mine), self._ledger(execution, OUTPUT) == 0),
+                    "a buffer is taken while another is not finished")  # fmt: skip
                 execution.assume(z3.And(here, inside, z3.Not(each.nested)))
                 was = each.tickets
                 state["S", "bufs.taken"] = z3.BoolVal(True)

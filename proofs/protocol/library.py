@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -140,10 +141,23 @@ def source_of(
         for name, symbol in list(each.symbols.items()):
             if each is not services and isinstance(symbol, Function):
                 if name in wanted:
-                    each.symbols[name] = wanted[name]
+                    each.symbols[name] = _same_header(symbol, wanted[name])
                 elif symbol.kind == "actor":
                     each.symbols[name] = replace(symbol, kind="routine")
     return source
+
+
+def _same_header(routine: Function, contract: object) -> Function:
+    """The contract, which takes what the routine takes, with the same defaults, and returns such.
+
+    Raises ValueError where it does not.
+    """
+    assert isinstance(contract, Function)
+    for part in ("args", "returns"):
+        theirs, ours = (getattr(each.node, part) for each in (routine, contract))
+        if (theirs and ast.dump(theirs)) != (ours and ast.dump(ours)):
+            raise ValueError(f"{contract.name}: the contract's {part} are not the routine's")
+    return contract
 
 
 def _any_length(text: str) -> str:

@@ -328,6 +328,9 @@ class PageRules:
         if name == "pages.flags" and not z3.is_bv_value(z3.simplify(value)):
             # (A constant is what a page gets that is made or freed.)
             self._clears(execution, focus, value)
+        if name == "pages.live" and z3.is_false(z3.simplify(as_bool(value))):
+            execution.oblige("freed", name, z3.Implies(focus, Seen(execution.state).live),
+                             "a page is freed that is not in use")
         if self.transfers:
             transfers.before(execution, name, focus, value)
         elif name in transfers.BUFFER or name in transfers.WINDOW or name == "kvas.live":
