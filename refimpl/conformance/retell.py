@@ -76,9 +76,10 @@ def _violation(old: Moment, step: Step) -> Violation:
 
 
 def _alike(stepper: Stepper, program: ir.Program, state: bytes, old: State) -> bool:
-    """Do the variables that both programs have agree?"""
+    """Do the variables that both programs have agree?  Ghosts that nobody reads may be dropped."""
     new = stepper.layout.decode(state).shared
     values = {var.name: new[number] for number, var in enumerate(stepper.program.shared)}
     return all(
-        values.get(var.name) == old.shared[number] for number, var in enumerate(program.shared)
+        var.ghost or values.get(var.name) == old.shared[number]
+        for number, var in enumerate(program.shared)
     )
