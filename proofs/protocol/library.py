@@ -230,7 +230,7 @@ def failure(execution: Execution, answer: Answer, unit: Unit) -> Failure:
     assert model is not None
     values: dict[str, int] = {}
     for (kind, name), value in each.state.items():
-        if kind == "S" and isinstance(name, str):
+        if kind == "S" and isinstance(name, str) and " " not in name:
             _show(values, name, model.eval(value))
         elif kind == "L" and isinstance(name, int):
             var = execution.thread.locals[name]
