@@ -191,12 +191,13 @@ def excuse_flushes(vp: Vnode, off: off_t) -> None:
 def begin_flush(vp: Vnode, slot: int32, low: off_t, high: off_t) -> None:
     """A flush of this range begins: remember what is stored now.
 
-    Of an unfinished write either what was there or what is being written will do; what an
-    unfinished truncation is about to cut off is not judged.  Nor is what no finished store ever
-    reached: a hole may get a block, with old contents, during the flush.
+    Of an unfinished write either what was there or what is being written will do; what it puts
+    behind the end, and what an unfinished truncation is about to cut off, is not judged.  Nor is
+    what no finished store ever reached: a hole may get a block, with old contents, during the flush.
     """
     for u in range(FILE_UNITS):
-        if low <= u and u < high and (_being_written(vp, u) or not unfinished(vp, u)):
+        inside: bool = u < vp.v_size and _being_written(vp, u)
+        if low <= u and u < high and (inside or not unfinished(vp, u)):
             expected: mask = vp.legal[u] | vp.before[u]
             stored: mask = vp.before[u] if _being_written(vp, u) else vp.legal[u]
             if (stored & token_bit(ZERO)) == 0 or vp.bmap[u >> FS_BSHIFT] >= 0:
