@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...checker.conform.reference import Unlike
 from ...checker.conform.steps import Stepper
+from ...checker.explore.prepare import prepare
 from ...checker.lang import ir
 from ...checker.lang.scenario import Scenario
 from ...checker.trace.record import Trace
@@ -31,7 +32,7 @@ def replay(
     """
     try:
         telling = compiled.program(scenario, program.variant, program.fixes)
-        stepper = Stepper(telling, Names())
+        stepper = Stepper(prepare(telling), Names())
         moments, numbers = retell(stepper, executed)
         result = follow(stepper, scenario, moments, fixes, numbers)
     except Unsupported as error:

@@ -16,6 +16,7 @@ from genfscheck.checker.cli import run
 from genfscheck.checker.cli.library import HARDENED, Library
 from genfscheck.checker.conform.steps import Step, Stepper
 from genfscheck.checker.explore.interpret import ENDED
+from genfscheck.checker.explore.prepare import prepare
 from genfscheck.checker.lang import ir
 from genfscheck.checker.lang.scenario import Scenario
 from genfscheck.checker.trace.record import Trace, load
@@ -74,7 +75,8 @@ def stored(name: str) -> tuple[Trace, Scenario, ir.Program, Replay]:
 @functools.cache
 def retold(name: str) -> tuple[Stepper, list[Moment], list[int]]:
     trace, scenario, _, executed = stored(name)
-    stepper = Stepper(compiled.program(scenario, trace.variant, trace.fixes), Names())
+    program = prepare(compiled.program(scenario, trace.variant, trace.fixes))
+    stepper = Stepper(program, Names())
     return stepper, *retell(stepper, executed)
 
 
@@ -299,7 +301,7 @@ def test_excuses_are_about_variables_that_exist() -> None:
 
 def walks(scenario: Scenario, variant: str, seeds: range) -> None:
     fixes = LIBRARY.known_fixes if variant == HARDENED else ()
-    program = compiled.program(scenario, variant, fixes)
+    program = prepare(compiled.program(scenario, variant, fixes))
     stepper = Stepper(program, Names())
     for seed in seeds:
         moments = walk(stepper, random.Random(seed))

@@ -13,6 +13,7 @@ from genfscheck.checker.cli import run as command
 from genfscheck.checker.cli.library import HARDENED, Library
 from genfscheck.checker.conform.log import save
 from genfscheck.checker.conform.report import conforms
+from genfscheck.checker.explore.prepare import prepare
 from genfscheck.refimpl.conformance import compiled
 from genfscheck.refimpl.conformance.binding import BindingError
 from genfscheck.refimpl.conformance.runs import Bench
@@ -33,7 +34,7 @@ def bench(name: str, variant: str) -> Bench:
     scenario = LIBRARY.find(name)
     assert scenario is not None
     fixes = LIBRARY.known_fixes if variant == HARDENED else ()
-    return Bench(scenario, compiled.program(scenario, variant, fixes))
+    return Bench(scenario, prepare(compiled.program(scenario, variant, fixes)))
 
 
 def follow(name: str, variant: str, seeds: range) -> int:
