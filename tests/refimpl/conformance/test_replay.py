@@ -61,6 +61,9 @@ WRONG_BYTES = {
     "F15": ("after", "device"),
     "F17": ("after", "device"),
     "F18": ("after", "read"),
+    "F24": ("now", "read"),
+    "F25": ("now", "read"),
+    "F26": ("after", "device"),
 }
 
 
