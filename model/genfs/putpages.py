@@ -134,7 +134,7 @@ def genfs_do_putpages(
             if not (vp.v_iflag & VI.ONWORKLST):  # 857
                 if not (flags & (PGO.FREE | PGO.DEACTIVATE)):  # 858
                     scan = False  # 859
-                elif not fixed("free-still-cleans"):
+                elif not fixed("free-still-cleans"):  # 861
                     flags &= ~PGO.CLEANIT  # 861
         if scan:  # 859
             error, wasclean = _scan(
