@@ -10,6 +10,7 @@ from .genfs.flags import PGO_CLEANIT, PGO_FREE, PGO_JOURNALLOCKED, PGO_SYNCIO, V
 from .sizes import (
     balloc_range,
     cut,
+    fill_fragment,
     fill_growth,
     flush_mapped,
     journal_begin,
@@ -84,7 +85,9 @@ def _write(vp: Vnode, uio: Uio, direct: bool, sync: bool) -> int:
     if uio.offset + uio.resid > kernel.fs.sb.map_entries * kernel.fs.bsize:
         return errno.EFBIG
     start, error = uio.offset, 0
-    if uio.offset > osize and uio.resid and not kernel.config.compat:
+    if uio.resid and not kernel.config.compat:
+        error = fill_fragment(vp, start + uio.resid, sync)
+    if uio.offset > osize and uio.resid and not (kernel.config.compat or error):
         error = fill_growth(vp, osize, uio.offset)
     grown = not error
     end, bsize = start + uio.resid, kernel.fs.bsize

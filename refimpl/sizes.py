@@ -82,6 +82,27 @@ def balloc_range(vp: Vnode, offset: int, length: int) -> int:
     return kernel.machine.returns("balloc", error)
 
 
+def fill_fragment(vp: Vnode, size: int, sync: bool = False) -> int:
+    """A fragment that the file outgrows becomes a whole block first; an errno.
+
+    All pages of that block are dirty then, also those that held nothing of the file.
+    """
+    kernel = vp.mnt
+    bsize, osize = kernel.fs.bsize, vp.i_size.get("truncate")
+    eob = -(-osize // bsize) * bsize
+    if not kernel.config.fragments or osize in (size, eob) or size < osize:
+        return 0
+    if osize // bsize == size // bsize:
+        return 0
+    setwritesize(vp, eob)
+    error = balloc_range(vp, osize, eob - osize)
+    if sync and not error:
+        vp.interlock.enter("write")
+        lo = kernel.trunc_page(osize & -bsize)
+        vp.putpages(lo, kernel.round_page(eob), PGO_CLEANIT | PGO_SYNCIO | PGO_JOURNALLOCKED)
+    return error
+
+
 def fill_growth(vp: Vnode, osize: int, start: int) -> int:
     """Hardened: before the file grows and ``start`` gets a block, so do its surroundings.
 
@@ -162,6 +183,9 @@ def _extend(vp: Vnode, osize: int, size: int) -> int:
         setsize(vp, size)
         return 0
     last = size - (kernel.config.copy_unit or 1)  # where what is stored last begins
+    error = fill_fragment(vp, size)
+    if error:
+        return error
     error = fill_growth(vp, osize, last)
     if not error:
         setwritesize(vp, size)

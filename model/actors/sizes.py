@@ -6,10 +6,10 @@ from ...checker.lang.prelude import (
     NULL, RW, array, fixed, int32, kassert, mutex_enter, mutex_exit, routine, rw_enter, rw_exit,
 )  # fmt: skip
 from ..genfs.constants import round_page, trunc_page
-from ..kernel.fs import GOP_ALLOC, gop_size
+from ..kernel.fs import GOP_ALLOC, blkroundup, gop_size
 from ..kernel.pages import uvm_page_unbusy
 from ..kernel.state import PageArray, PageOrDontcare, Vnode, uvm
-from ..kernel.types import FS_BSIZE, PAGE_SHIFT, PG, PGO, errno, off_t
+from ..kernel.types import FRAGMENTS, FS_BSHIFT, FS_BSIZE, PAGE_SHIFT, PG, PGO, errno, off_t
 from .calls import activate, call_getpages, call_putpages
 
 
@@ -34,6 +34,29 @@ def uvm_vnp_setsize(vp: Vnode, size: off_t, depth: int32, locked: bool = False) 
     vp.v_size = size
     vp.v_writesize = size
     mutex_exit(vp.interlock)
+
+
+@routine
+def fill_fragment(vp: Vnode, size: off_t, sync: bool, depth: int32) -> errno:
+    """FFS: a fragment that the file outgrows becomes a whole block, and its pages dirty.
+
+    Otherwise what a page holds behind the old end would get into the file without ever being
+    written.  ``size`` is the new one; ``sync``: that block is on disk afterwards.
+    """
+    error: errno = 0
+    if FRAGMENTS:
+        old: off_t = vp.i_size
+        eob: off_t = blkroundup(old)
+        if old < size and old != eob and old >> FS_BSHIFT != size >> FS_BSHIFT:
+            uvm_vnp_setwritesize(vp, eob)
+            error = ufs_balloc_range(vp, old, eob - old, depth)
+            if error == 0 and sync:
+                mutex_enter(vp.interlock)
+                call_putpages(
+                    vp, trunc_page(old & ~(FS_BSIZE - 1)), round_page(eob),
+                    PGO.CLEANIT | PGO.SYNCIO | PGO.JOURNALLOCKED, False, depth,
+                )  # fmt: skip
+    return error
 
 
 @routine

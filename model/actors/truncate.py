@@ -15,7 +15,9 @@ from ..kernel.types import (
     FS_BSHIFT, FS_BSIZE, PAGE_MASK, PGO, WAPBL, ZERO, Lock, errno, off_t,
 )  # fmt: skip
 from .calls import call_putpages
-from .sizes import fill_growth, ufs_balloc_range, uvm_vnp_setsize, uvm_vnp_setwritesize
+from .sizes import (
+    fill_fragment, fill_growth, ufs_balloc_range, uvm_vnp_setsize, uvm_vnp_setwritesize,
+)  # fmt: skip
 from .ubc import fill_window
 
 
@@ -85,15 +87,17 @@ def _grow(vp: Vnode, length: off_t, depth: int32) -> None:
     """Make the file ``length`` units long, with a block under the last of them."""
     old: off_t = vp.i_size
     begin_extend(vp, old)
-    error: errno = fill_growth(vp, length - 1, depth)
+    error: errno = fill_fragment(vp, length, False, depth)
     if error == 0:
-        uvm_vnp_setwritesize(vp, length)
-        error = ufs_balloc_range(vp, length - 1, 1, depth)
-    if error:
-        # Back to the old size; the blocks that were allocated on the way are given up.
-        _cut(vp, old, vp.i_size, depth)
-    else:
-        uvm_vnp_setsize(vp, length, depth)
+        error = fill_growth(vp, length - 1, depth)
+        if error == 0:
+            uvm_vnp_setwritesize(vp, length)
+            error = ufs_balloc_range(vp, length - 1, 1, depth)
+        if error:
+            # Back to the old size; the blocks that were allocated on the way are given up.
+            _cut(vp, old, vp.i_size, depth)
+        else:
+            uvm_vnp_setsize(vp, length, depth)
     end_truncate(vp, True)
 
 

@@ -15,7 +15,9 @@ from ..kernel.types import (
     FIRST_STORE, FS_BSIZE, PAGE_MASK, PGO, WAPBL, Lock, errno, off_t, token,
 )  # fmt: skip
 from .calls import call_putpages, flush_range
-from .sizes import fill_growth, ufs_balloc_range, uvm_vnp_setsize, uvm_vnp_setwritesize
+from .sizes import (
+    fill_fragment, fill_growth, ufs_balloc_range, uvm_vnp_setsize, uvm_vnp_setwritesize,
+)  # fmt: skip
 from .truncate import shrink
 from .ubc import copy_in, copy_over
 
@@ -126,7 +128,9 @@ def write(
         old: off_t = vp.v_size
         done: off_t = off
         begin_write(vp, off, off + length, FIRST_STORE + store)
-        error = fill_growth(vp, off, 1)
+        error = fill_fragment(vp, off + length, sync, 1)
+        if error == 0:
+            error = fill_growth(vp, off, 1)
         if error == 0:
             error, done = _write(vp, off, length, FIRST_STORE + store, window, crossing)
         end_write(vp, done)

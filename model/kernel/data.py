@@ -193,7 +193,8 @@ def begin_flush(vp: Vnode, slot: int32, low: off_t, high: off_t) -> None:
 
     Of an unfinished write either what was there or what is being written will do; what it puts
     behind the end, and what an unfinished truncation is about to cut off, is not judged.  Nor is
-    what no finished store ever reached: a hole may get a block, with old contents, during the flush.
+    what no finished store ever reached: a hole may get a block, with old contents, while the
+    flush runs.
     """
     for u in range(FILE_UNITS):
         inside: bool = u < vp.v_size and _being_written(vp, u)
