@@ -669,5 +669,11 @@ MUTANTS = [
         "return entry",
         "scan-sleeps-and-read-fault", "claim-3-dirty-listed", long=True,
     ),
+    Mutant(
+        "fragment-not-filled", "actors/sizes.py",
+        "if old < size and old != eob",
+        "if size < old and old != eob",
+        "fragment-outgrown", "claim-6-integrity", long=True,
+    ),
 ]
 # fmt: on
