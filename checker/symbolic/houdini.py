@@ -9,10 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import z3
 
 from .view import Candidate, Execution, Obligation
+
+# Obligations in one question.
+TOGETHER: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,22 +132,35 @@ class Decider:
         answers: list[Answer] = []
         self._tell(len(self.execution.facts))
         self._name([(each.reach, each.goal) for each in obligations])
-        for start in range(0, len(obligations), 12):
-            part = obligations[start : start + 12]
-            together = self._ask([(each.reach, each.goal) for each in part])
-            self.solver.pop()
-            if together == z3.unsat:
-                answers.extend(Answer(each, "valid") for each in part)
-                continue
-            for each in part:
-                result = self._ask([(each.reach, each.goal)])
-                model = self.solver.model() if result == z3.sat else None
-                self.solver.pop()
-                verdict = (
-                    "valid" if result == z3.unsat else "false" if result == z3.sat else "unknown"
-                )
-                answers.append(Answer(each, verdict, model))
+        for start in range(0, len(obligations), TOGETHER):
+            answers.extend(self._decide(obligations[start : start + TOGETHER]))
         return answers
+
+    def _decide(self, part: Sequence[Obligation]) -> list[Answer]:
+        """Ask of all together; a model says which do not hold, then the others are asked again."""
+        found: dict[int, Answer] = {}
+        left = list(range(len(part)))
+        while left:
+            result = self._ask([(part[number].reach, part[number].goal) for number in left])
+            model = self.solver.model() if result == z3.sat else None
+            self.solver.pop()
+            if model is not None:
+                false = [number for number in left if z3.is_true(
+                    model.eval(self._broken(part[number].reach, part[number].goal)))]
+                if not false:
+                    raise RuntimeError("a model that falsifies nothing")
+                found.update((number, Answer(part[number], "false", model)) for number in false)
+                left = [number for number in left if number not in found]
+                continue
+            if result == z3.unsat or len(left) == 1:
+                verdict = "valid" if result == z3.unsat else "unknown"
+                found.update((number, Answer(part[number], verdict)) for number in left)
+                break
+            # Undecided together: each by itself.
+            for number in left:
+                (found[number],) = self._decide([part[number]])
+            break
+        return [found[number] for number in range(len(part))]
 
     def ends(self) -> bool:
         """Is an end of the routine reached in the view (for a daemon: any obligation)?
