@@ -9,10 +9,10 @@ import z3
 from ...checker.lang import ir
 from ...checker.symbolic.values import Value, as_bool
 from ...checker.symbolic.view import ME, NOBODY, Atoms, Execution, Treatment
-from . import waits
+from . import readers, waits
+from .readers import RWLOCKS, SETS
 
 MUTEXES = ("vnodes.interlock.owner", "uvm.pageqlock.owner")
-RWLOCKS = ("vnodes.g_glock", "vnodes.v_lock", "mount.wl_rwlock")
 LOCKS = (*(name.rpartition(".")[0] for name in MUTEXES), *RWLOCKS)
 OWN = ("perthread.fstrans_count", "perthread.in_wapbl")
 PROVED = ("lock-discipline", "claim-11-wapbl", "claim-11-fstrans")
@@ -32,6 +32,8 @@ class LockRules:
     pools: frozenset[str] = frozenset()
     switches = frozenset({"has_trans", "need_wapbl", "blockalloc"})
     arrays = False
+    exact = False
+    passing = readers.PASSING
 
     def __init__(
         self, enter: Enter, contract: bool = False, fixes: Iterable[str] = ()
@@ -44,7 +46,7 @@ class LockRules:
         )
 
     def set_bit(self, var: ir.SharedVar) -> bool:
-        return var.name.rpartition(".")[2] in ("readers", "waiting_readers", "waiting_writers")
+        return var.name.rpartition(".")[2] in SETS
 
     def entry(self, execution: Execution) -> None:
         self.enter(self, execution)
@@ -67,7 +69,7 @@ class LockRules:
         return z3.And(
             execution.shared(f"{lock}.writer") != ME,
             *(z3.Not(as_bool(execution.shared(f"{lock}.{part}")))
-              for part in ("readers", "waiting_readers", "waiting_writers")),
+              for part in SETS),
         )  # fmt: skip
 
     def interfere(self, execution: Execution, assigned: frozenset[str]) -> None:
@@ -78,6 +80,8 @@ class LockRules:
             state["S", name] = z3.If(state["S", name] == ME, z3.IntVal(ME), other)
         for lock in RWLOCKS:
             self._hand_over(execution, lock)
+        assert isinstance(execution, readers.ReadersExecution)
+        readers.interfere(execution)
 
     def _hand_over(self, execution: Execution, lock: str) -> None:
         """Others may give it to this thread, if it waits; they do not take it away."""
@@ -96,21 +100,20 @@ class LockRules:
             )
 
     def unit(self, execution: Execution) -> None:
-        pass
+        readers.unit(execution)
 
     def guarantee(self, execution: Execution) -> None:
-        pass
+        readers.guarantee(execution)
 
     def before(self, execution: Execution, name: str, focus: z3.BoolRef, value: Value) -> None:
         if name in MUTEXES or name.endswith(".writer"):
             # Nobody's lock is taken away: the side condition of ``interfere``.
             old = execution.shared(name)
-            owner = z3.Or(old == NOBODY, old == ME)
-            if name.endswith(".writer"):
-                # The last reader hands over; then there is no writer (theorem rwlock).
-                parts = name.rpartition(".")[0]
-                owner = z3.Or(owner, z3.Not(as_bool(execution.shared(f"{parts}.readers"))))
-            execution.oblige("guarantee", name, owner, "a lock is taken from its holder")
+            execution.oblige("guarantee", name, z3.Or(old == NOBODY, old == ME),
+                             "a lock is taken from its holder")
+        lock, _, part = name.rpartition(".")
+        if lock in RWLOCKS and part == "writer":
+            readers.writes(execution, lock, value)
 
     def after(self, execution: Execution, name: str, focus: z3.BoolRef, value: Value) -> None:
         pass
@@ -134,13 +137,13 @@ class LockRules:
         for each in ir.walk(wait.guard):
             if isinstance(each, ir.Shared):
                 wanted = execution.program.shared[each.var].name.rpartition(".")[0]
-                if wanted in LOCKS and wait.reason != "object lock":
+                if wanted in LOCKS:
                     self._orders(execution, wanted, z3.BoolVal(True))
                     break
         other = waits.wanted(execution, wait)
         if other:
             self._orders(execution, other, waits.waits_for(execution, other))
-        if wait.reason in ("mutex", "object lock"):
+        if wait.reason == "mutex":
             return
         for mutex in MUTEXES:
             execution.oblige("wait", mutex, z3.Not(self.owns(execution, mutex)),

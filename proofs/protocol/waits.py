@@ -23,6 +23,7 @@ import z3
 from ...checker.lang import ir
 from ...checker.symbolic.values import as_bool
 from ...checker.symbolic.view import ME, NOBODY, Execution
+from .readers import ReadersExecution
 
 BUSY = "ghost.busy"
 PAGES, TRANSACTIONS, GATE = "pages", "transactions", "gate"
@@ -31,7 +32,7 @@ IL, COUNT = "vnodes.interlock.owner", "perthread.fstrans_count"
 GIVES_BACK = ("uvm_page_unbusy", "ubc_fault")
 
 
-class WaitExecution(Execution):
+class WaitExecution(ReadersExecution):
     """Follows whether the executing thread may own a busy page."""
 
     def _initial(self) -> None:
