@@ -31,7 +31,7 @@ from ...checker.symbolic.view import FOCUS, Execution
 from .listed_contracts import LAST, Look
 from .listed_units import PAGE_SHIFT, PAGE_SIZE
 from .page import CLEAN
-from .rules import Variables
+from .variables import Variables
 
 UNBROKEN: Final = "ghost.unbroken"
 BOUNDED: Final = "ghost.end"  # the scan's end marker stands behind every page

@@ -27,9 +27,11 @@ from ...checker.symbolic.view import Execution
 from . import history
 from .contract import Args
 from .listed_contracts import LAST, LISTINGS, ONWORKLST, WRITE_ENTRY, Look
+from .listed_loops import hints_of
 from .listed_units import LOST, PAGE_SIZE, TRACKED
 from .page import BUSY, CLEAN, FAKE, IL, NULL_BUF, OWNERS, RDONLY
-from .rules import OPEN, Variables
+from .rules import OPEN
+from .variables import Variables
 
 # A writable mapping was entered of a page that the thread does not own.
 FOREIGN: Final = "ghost.foreign"
@@ -157,59 +159,9 @@ class ListedRules:
         self, execution: Execution, assigned: frozenset[int]
     ) -> Mapping[str, z3.BoolRef]:
         """What may be an invariant of any loop; and the scan's history."""
-        now, local = Look(execution.state), Variables(execution, assigned)
-        found = {
-            "always": now.always,
-            "at rest": now.at_rest,
-            "object lock": now.held,
-            "no object lock": z3.Not(now.held),
-            "owns nothing": z3.Not(now.mine),
-            "own is kept": now.safe,
-            "own is busy": z3.Implies(now.mine, z3.And(now.has(BUSY), now.live)),
-            "own is filled": z3.Implies(now.mine, z3.Not(now.has(FAKE))),
-            "own is listed": z3.Implies(now.mine, now.listed),
-            "in order": now.resource,
-            "busy if owned": z3.Implies(now.owned, z3.And(now.has(BUSY), now.live)),
-            "one owner": now.owned_in_use,
-        }
+        found = hints_of(execution, self.routine, self.began, Variables(execution, assigned))
         found |= {f"owed: {name}": formula for name, _, formula in self._owed(execution)}
-        names = {var.name for var in execution.thread.locals}
-        if self.routine == "listed_putpages":
-            end = execution.state["L", local.number("genfs_do_putpages.endoff")]
-            found["as asked for"] = z3.Implies(local.truth("pagedaemon"), end == local("high"))
-        if "write" in names:
-            write = local.truth("write")
-            found["own is kept, or to be written"] = now.safe_or(write)
-            found["own is kept, or being filled"] = now.safe_or(z3.And(write, now.has(FAKE)))
-            found["listed if to be written"] = z3.Implies(write, now.listed)
-        if "uvm_aio_aiodone.write" in names:
-            lost = z3.And(local.truth("uvm_aio_aiodone.write"),
-                          local("uvm_aio_aiodone.error") != 0)
-            found["own is kept, or failed"] = now.safe_or(lost)
-        for name, (state, args) in self.began.items():
-            if name == "uvn_findpages":
-                found["listed as before"] = z3.Implies(
-                    z3.And(args.truth("nowait"), Look(state).listed), now.listed)
-            if name == "_read_loop":
-                found |= dict(self._filling(now, args, local))
-        if "_scan.cleanall" in names and isinstance(execution, history.HistoryExecution):
-            found |= history.hints(execution, now, local)
         return found
-
-    def _filling(
-        self, now: Look, args: Args, local: Variables
-    ) -> Iterator[tuple[str, z3.BoolRef]]:
-        """Pages of a hole: those that were found FAKE."""
-        pgs = args.slots("pgs")
-        first = local("_read_loop.pidx")
-
-        def fake(high: z3.ArithRef) -> z3.BoolRef:
-            return z3.Implies(z3.And(now.mine, now.inside(pgs, first, high)), now.has(FAKE))
-
-        yield "inside files", local("_read_loop.offset") >= 0
-        yield "the first is being filled", fake(first + 1)
-        yield "those counted are being filled", fake(first + local("_read_loop.pcount"))
-        yield "the hole's are being filled", fake(first + local("_read_loop.holepages"))
 
     # ------------------------------------------------------------- rely and guarantee
 
