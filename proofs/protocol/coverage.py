@@ -30,8 +30,7 @@ SUBJECT: Final = {
 }  # fmt: skip
 # With them every part of the model is compiled.
 PARAMETERS: Final = (
-    *(each for each in ownership.PARAMETERS if each[0] not in ("PAGEDAEMON", "WAPBL", "NKVA")),
-    ("METADATA", 1), ("PAGEDAEMON", 1), ("RWMAP", 0), ("SHOULD_YIELD", 1), ("WAPBL", 1),
+    *(each for each in ownership.PARAMETERS if each[0] not in ("NKVA",)), ("RWMAP", 0),
 )
 
 

@@ -27,7 +27,9 @@ PARAMETERS: Final = (
     ("METADATA", 1), ("NBUFS", 2), ("NMAPPINGS", 2), ("NPAGES", 2), ("PAGEDAEMON", 1),
     ("SHOULD_YIELD", 1), ("WAPBL", 1),
 )  # fmt: skip
-SIZES: Final = "any number of threads, pages, mappings and windows; with a journal; one file"
+SIZES: Final = (
+    "any number of threads, pages, mappings and windows; with a journal; without DEBUG; one file"
+)
 NAME: Final = "protocol-mappings"
 STATEMENT: Final = (
     "whenever the object lock is free a page that is FAKE, RELEASED or PAGEOUT is not mapped, a "

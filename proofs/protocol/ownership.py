@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from .rules import PageRules
 
 CHECKS: Final = ("claim-1-ownership", "call", "requires", "ensures")
 PARAMETERS: Final = (
-    ("FILE_PAGES", 2), ("FS_BSHIFT", 2), ("MAXPHYS_PAGES", 2), ("NBUFS", 3), ("NKVA", 1),
-    ("NPAGES", 2), ("PAGEDAEMON", 0), ("WAPBL", 0),
+    ("FILE_PAGES", 2), ("FS_BSHIFT", 2), ("MAXPHYS_PAGES", 2), ("METADATA", 1), ("NBUFS", 3),
+    ("NKVA", 1), ("NPAGES", 2), ("PAGEDAEMON", 1), ("SHOULD_YIELD", 1), ("WAPBL", 1),
 )  # fmt: skip
 SIZES: Final = (
     "any number of threads, of pages in memory, and of slots of arrays and windows; blocks of two "
-    "pages, clusters of eight; one file"
+    "pages, clusters of eight; one file; with a journal; without DEBUG, and transfers without the "
+    "page daemon's window"
+)
+NAME: Final = "protocol-ownership"
+STATEMENT: Final = (
+    "a page is BUSY exactly while one thread or one buffer owns it, whenever the object lock is "
+    "free; nobody takes BUSY on an owned page, un-busies or frees another's, or changes its BUSY, "
+    "FAKE, CLEAN or RDONLY; getpages returns what it leaves owned, putpages leaves nothing owned"
 )
 
 # The routine of subjects.py or the actor, and whose contracts it uses.
@@ -53,9 +59,12 @@ UNITS: Final = (*SUBJECTS, *((actor, PARTS) for actor in ACTORS))
 
 def parameters(routine: str) -> tuple[tuple[str, int], ...]:
     """What a unit is compiled with: clusters large enough for all that is done to them."""
-    if routine != "of_cluster":
-        return PARAMETERS
-    return tuple(dict(PARAMETERS, MAXPHYS_PAGES=8).items())
+    if routine == "of_cluster":
+        return tuple(dict(PARAMETERS, MAXPHYS_PAGES=8).items())
+    if routine in TRANSFERS:
+        # One window and no other: assumptions "refuse" and "naming".
+        return tuple(dict(PARAMETERS, PAGEDAEMON=0).items())
+    return PARAMETERS
 
 
 def rules(routine: str) -> PageRules:
@@ -64,16 +73,3 @@ def rules(routine: str) -> PageRules:
         ("claim-1-ownership",), transfers=routine in TRANSFERS, finishes=routine == "of_aiodone",
         begins=routine in ACTORS,
     )  # fmt: skip
-
-
-def claims() -> Iterator[tuple[str, str, tuple[tuple[str, tuple[str, ...]], ...], bool]]:
-    """Name, statement, units (a routine, and whose contracts it uses), long."""
-    yield (
-        "protocol-ownership",
-        "a page is BUSY exactly while one thread or one buffer owns it, whenever the object "
-        "lock is free; nobody takes BUSY on an owned page, un-busies or frees another's, or "
-        "changes its BUSY, FAKE, CLEAN or RDONLY; getpages returns what it leaves owned, "
-        "putpages leaves nothing owned",
-        UNITS,
-        False,
-    )

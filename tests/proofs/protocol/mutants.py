@@ -22,8 +22,15 @@ class Mutant:
     routine: str
     kind: str
     long: bool = False
+    # What the unit is compiled with beside the others' parameters, and a fix that is left out.
+    parameters: tuple[tuple[str, int], ...] = ()
+    without: str = ""
 
 
+RWMAP = (("RWMAP", 1),)
+_WRITES = (
+    "                error = genfs_gop_write_rwmap(vp, pgs, npages, flags, pagedaemon)  # 1122\n"
+)
 MUTANTS = (
     Mutant("busy-not-looked-at", PAGES,
            "        if pg.flags & PG.BUSY:\n            if flags & UFP.NOWAIT:",
@@ -86,4 +93,23 @@ MUTANTS = (
     Mutant("putpages-keeps-the-lock", PUTPAGES,
            "        mutex_exit(vp.interlock)  # 1198", "        pass  # 1198",
            "locks", "call_putpages", "check", True),
+    # Behind each of the parameters.
+    Mutant("yields-and-forgets-the-lock", PUTPAGES,
+           "                mutex_enter(vp.interlock)  # 956", "                pass  # 956",
+           "locks", "call_putpages", "check", True),
+    Mutant("yields-and-forgets-the-lock, pages", PUTPAGES,
+           "                mutex_enter(vp.interlock)  # 956", "                pass  # 956",
+           "ownership", "of_scan", "end", True),
+    Mutant("rwmap-comes-back-with-the-lock", PUTPAGES,
+           _WRITES, _WRITES + "                mutex_enter(vp.interlock)  # 1122\n",
+           "locks", "call_putpages", "check", True, RWMAP),
+    Mutant("rwmap-writes-nothing", PUTPAGES, _WRITES, "                error = 0  # 1122\n",
+           "ownership", "of_scan", "call", True, RWMAP),
+    Mutant("journal-error-keeps-pages", GETPAGES,
+           "            error = WAPBL_BEGIN()  # 591\n",
+           "            error = WAPBL_BEGIN()  # 591\n            if error:  # 591\n"
+           "                return error  # 591\n",
+           "ownership", "of_io", "end", True, without="transaction-first"),
+    Mutant("no-pages-and-the-lock-kept", "model/genfs/null_putpages.py",
+           "    mutex_exit(vp.interlock)  # 1408\n", "", "locks", "null_flush", "end"),
 )  # fmt: skip

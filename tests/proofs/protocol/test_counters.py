@@ -6,14 +6,9 @@ import re
 
 import pytest
 
-from genfscheck.proofs.protocol.library import (
-    CALLS,
-    ROOT,
-    Unit,
-    prove_unit,
-    source_of,
-    theorems,
-)
+from genfscheck.proofs.protocol.deciding import prove_unit
+from genfscheck.proofs.protocol.library import theorems
+from genfscheck.proofs.protocol.unit import CALLS, ROOT, Unit, source_of
 
 from .counter_mutants import COUNTERS, MAPPINGS
 from .mutants import Mutant

@@ -13,14 +13,8 @@ from genfscheck.model.kernel import pmap
 from genfscheck.model.kernel.types import Prot
 from genfscheck.proofs.protocol import listed_units, listing
 from genfscheck.proofs.protocol.coverage import LISTED, uncovered
-from genfscheck.proofs.protocol.library import (
-    LISTING,
-    Unit,
-    prove_unit,
-    source_of,
-    strengthened,
-    texts,
-)  # fmt: skip
+from genfscheck.proofs.protocol.deciding import prove_unit
+from genfscheck.proofs.protocol.unit import LISTING, Unit, source_of, strengthened, texts
 
 from .listed_mutants import MUTANTS
 from .mutants import Mutant

@@ -8,15 +8,8 @@ import pytest
 
 from genfscheck.proofs.protocol import ownership
 from genfscheck.proofs.protocol.coverage import uncovered
-from genfscheck.proofs.protocol.library import (
-    ROOT,
-    SUMMARIES,
-    Unit,
-    prove_unit,
-    source_of,
-    strengthened,
-    texts,
-)  # fmt: skip
+from genfscheck.proofs.protocol.deciding import prove_unit
+from genfscheck.proofs.protocol.unit import ROOT, SUMMARIES, Unit, source_of, strengthened, texts
 
 from .mutants import Mutant
 from .ownership_mutants import MUTANTS

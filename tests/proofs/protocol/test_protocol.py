@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import pytest
 
+from genfscheck.checker.lang.source import PRIMITIVES, with_primitives
 from genfscheck.proofs.library import fixes
 from genfscheck.proofs.protocol import library, ownership
-from genfscheck.proofs.protocol.library import (
-    CALLS,
-    Unit,
-    cycle,
-    cycles,
-    prove_unit,
-    source_of,
-    texts,
-)
+from genfscheck.proofs.protocol import unit as protocol_unit
+from genfscheck.proofs.protocol.deciding import cycle, cycles, prove_unit
+from genfscheck.proofs.protocol.unit import CALLS, ROOT, Unit, source_of, texts
 
 from .mutants import MUTANTS, Mutant
 
-BASE = (("NBUFS", 2), ("NPAGES", 2), ("PAGEDAEMON", 1), ("WAPBL", 1))
+BASE = (*library.BASE, ("NPAGES", 2), ("WAPBL", 1))
 HARDENED = fixes(source_of(texts(), ()))
 
 
-def unit(view: str, routine: str) -> Unit:
+def unit(view: str, routine: str, more: tuple[tuple[str, int], ...] = ()) -> Unit:
     if view == "ownership":
-        return Unit(routine, view, ownership.parameters(routine))
+        return Unit(routine, view, (*ownership.parameters(routine), *more),
+                    dict(ownership.UNITS)[routine])
     inlined = routine in CALLS or routine in ("genfs_rel_pages", "uvn_findpages")
-    return Unit(routine, view, BASE, () if inlined else CALLS)
+    return Unit(routine, view, (*BASE, *more), () if inlined else CALLS)
 
 
 def changed(mutant: Mutant) -> Mapping[str, tuple[str, str]]:
@@ -65,8 +62,135 @@ def test_words_and_locks_of_callers(view: str, routine: str) -> None:
      for each in MUTANTS],
 )  # fmt: skip
 def test_mutants(mutant: Mutant) -> None:
-    part = prove_unit(unit(mutant.view, mutant.routine), HARDENED, changed(mutant))
+    fixes = tuple(each for each in HARDENED if each != mutant.without)
+    part = prove_unit(unit(mutant.view, mutant.routine, mutant.parameters), fixes,
+                      changed(mutant))
     assert mutant.kind in {kind for kind, _, _ in part.failures}
+
+
+def test_every_actor_has_a_unit() -> None:
+    actors = {name for _, text in texts().values()
+              for name in re.findall(r"@actor\ndef (\w+)\(", text)}
+    assert actors == set(library.ACTORS)
+    units = {(each.name.removesuffix("-hardened"), unit.routine)
+             for each in library.theorems() for unit in each.units}
+    for name, exempt in {
+        "protocol-locks": set(), "protocol-lock-order": set(),
+        # They store to nothing that these follow (for the last two by test_ownership.py's and
+        # test_listed.py's last tests).
+        "protocol-words": {"journal_flusher"},
+        "protocol-counters": set(),
+        "protocol-mappings": {"device", "disk"},
+        "protocol-ownership": {"device", "disk"},
+        "protocol-dirty-implies-listed": {"journal_flusher", "device", "disk"},
+    }.items():  # fmt: skip
+        proved = {routine for theorem, routine in units if theorem == name}
+        named = {"aiodone": "of_aiodone"} if name == "protocol-ownership" else {}
+        assert {each for each in actors if named.get(each, each) not in proved} == exempt, name
+
+
+def test_no_parameter_leaves_code_out() -> None:
+    """Each that switches code on is 1 in a unit of each routine, or the theorem's sizes say so."""
+    text = (ROOT / "model" / "kernel" / "types.py").read_text()
+    switches = set(re.findall(r'"(\w+)", default=0, low=0, high=1', text))
+    assert {"WAPBL", "SHOULD_YIELD", "DEBUG"} < switches
+    for theorem in library.theorems():
+        compiled: dict[str, dict[str, set[int]]] = {}
+        for each in theorem.units:
+            given = dict(each.parameters)
+            for name in switches:
+                compiled.setdefault(name, {}).setdefault(each.routine, set()).add(
+                    given.get(name, 0))
+        # No formula of these depends on fragments but for the size of the file.
+        for name in switches - {"DEBUG", "FRAGMENTS", "RWMAP"}:
+            left = {routine for routine, values in compiled[name].items() if 1 not in values}
+            excused = set(ownership.TRANSFERS) if name == "PAGEDAEMON" else set()
+            assert left <= excused, (theorem.name, name)
+        assert "without DEBUG" in theorem.sizes
+        writing = {"call_putpages", "of_scan", "listed_scan"} - {
+            "call_putpages" if "ownership" in theorem.name else ""}
+        assert all(compiled["RWMAP"][routine] == {0, 1}
+                   for routine in writing & set(compiled["RWMAP"]))
+
+
+# ------------------------------------------------- reader/writer locks, and the rely of locks
+
+RW_MUTANTS = (
+    ("a-writer-takes-it-from-another", "journal_flusher",
+     "    if lock.writer is NOBODY and lock.readers == 0:\n        effect(\"acquire\"",
+     "    if lock.readers == 0:\n        effect(\"acquire\""),
+    ("a-writer-beside-readers", "journal_flusher",
+     "    if lock.writer is NOBODY and lock.readers == 0:\n        effect(\"acquire\"",
+     "    if lock.writer is NOBODY:\n        effect(\"acquire\""),
+    ("a-reader-beside-a-writer", "fsync",
+     "        if lock.writer is NOBODY and lock.waiting_writers == 0:\n            effect(\"acq",
+     "        if lock.waiting_writers == 0:\n            effect(\"acq"),
+    ("other-readers-thrown-out", "fsync",
+     "        lock.readers &= ~_bit(me())\n    if", "        lock.readers = 0\n    if"),
+    ("given-to-who-does-not-wait", "fsync",
+     "        lock.readers = lock.waiting_readers\n",
+     "        lock.readers = lock.waiting_readers | lock.waiting_writers\n"),
+    ("waiting-readers-forgotten", "journal_flusher",
+     "        lock.readers = lock.waiting_readers\n", ""),
+    ("waiting-writers-forgotten", "journal_flusher",
+     "    lock.waiting_writers &= ~_bit(chosen)\n", "    lock.waiting_writers = 0\n"),
+    ("handed-over-and-has-readers", "journal_flusher",
+     "    if lock.readers == 0 and lock.waiting_writers != 0:\n",
+     "    if lock.waiting_writers != 0:\n"),
+)
+
+
+@pytest.mark.parametrize(("routine", "old", "new"), [
+    pytest.param(*each[1:], id=each[0]) for each in RW_MUTANTS])
+def test_mutants_of_reader_writer_locks(
+    routine: str, old: str, new: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mutated(given: Mapping[str, tuple[str, str]]) -> dict[str, tuple[str, str]]:
+        found = with_primitives(given)
+        path, text = found[PRIMITIVES]
+        assert text.count(old) == 1
+        return {**found, PRIMITIVES: (path, text.replace(old, new))}
+
+    monkeypatch.setattr(protocol_unit, "with_primitives", mutated)
+    part = prove_unit(unit("locks", routine), HARDENED)
+    assert "guarantee" in {kind for kind, _, _ in part.failures}
+
+
+def test_mutant_called_with_the_journals_lock() -> None:
+    mutant = replaced("model/actors/flush.py", "    call_putpages(vp, low",
+                      "    rw_enter(mount.wl_rwlock, RW.WRITER)\n    call_putpages(vp, low")
+    for old, new in (("import actor, mutex_enter", "import RW, actor, mutex_enter, rw_enter"),
+                     ("state import Vnode", "state import Vnode, mount")):
+        mutant = replaced("model/actors/flush.py", old, new, mutant)
+    part = prove_unit(unit("locks", "flush"), HARDENED, mutant)
+    assert "called with the journal's lock" in {
+        found.text.partition(" (")[0] for _, _, found in part.failures}
+
+
+def test_mutant_unlists_with_the_lock_free() -> None:
+    mutant = replaced("model/kernel/buf.py", "    bp.dev = Dev.IDLE\n    _biodone(bp)\n",
+                      "    bp.dev = Dev.IDLE\n    bp.vp.v_iflag = VI.WRMAPDIRTY\n"
+                      "    _biodone(bp)\n")
+    mutant = replaced("model/kernel/buf.py", "    PAGEDAEMON, PG, WINDOW",
+                      "    PAGEDAEMON, PG, VI, WINDOW", mutant)
+    part = prove_unit(unit("words", "device"), HARDENED, mutant)
+    assert {(kind, name) for kind, name, _ in part.failures} == {("store", "listed")}
+
+
+@pytest.mark.long
+def test_mutant_completes_with_the_queues_lock() -> None:
+    """Who waits for the object lock inside a transfer's end holds no mutex."""
+    mutant = replaced(
+        "model/genfs/putpages.py",
+        "            mutex_exit(vp.interlock)  # 1121\n            if RWMAP:  # 1122\n",
+        "            mutex_exit(vp.interlock)  # 1121\n            mutex_enter(uvm.pageqlock)\n"
+        "            if RWMAP:  # 1122\n")
+    mutant = replaced("model/genfs/putpages.py", "            mutex_enter(vp.interlock)  # 1123\n",
+                      "            mutex_exit(uvm.pageqlock)\n"
+                      "            mutex_enter(vp.interlock)  # 1123\n", mutant)
+    part = prove_unit(unit("locks", "call_putpages"), HARDENED, mutant)
+    assert any(found.text.startswith("waits for object lock with a mutex")
+               for _, _, found in part.failures)
 
 
 def test_order() -> None:
@@ -92,9 +216,11 @@ def test_suspension_waits_for_transactions_behind_the_gate() -> None:
     assert "pages before vnodes.interlock" in orders("mlock", HARDENED)
 
 
-def replaced(module: str, old: str, new: str) -> Mapping[str, tuple[str, str]]:
+def replaced(
+    module: str, old: str, new: str, given: Mapping[str, tuple[str, str]] | None = None
+) -> Mapping[str, tuple[str, str]]:
     """The sources with one passage changed."""
-    found = dict(texts())
+    found = dict(texts() if given is None else given)
     (name,) = (name for name, (path, _) in found.items() if path == module)
     path, text = found[name]
     assert text.count(old) == 1
