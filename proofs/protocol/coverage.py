@@ -28,7 +28,7 @@ SUBJECT: Final = {
     "of_cluster": "_cluster", "of_scan": "_scan", "of_gop_write": "genfs_gop_write",
     "of_gop_write_rwmap": "genfs_gop_write_rwmap",
 }  # fmt: skip
-# With them every part of the model is compiled.
+# With them every part of the model is compiled but DEBUG's, and one of the functions that write.
 PARAMETERS: Final = (
     *(each for each in ownership.PARAMETERS if each[0] not in ("NKVA",)), ("RWMAP", 0),
 )

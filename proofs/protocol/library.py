@@ -17,9 +17,12 @@ from .unit import CALLS, Unit, source_of, strengthened, texts
 
 # What the longest units take, about: they begin first.
 SECONDS: Final = {
-    ("locks", "call_getpages"): 30.0, ("locks", "call_putpages"): 30.0,
-    ("ownership", "of_gop_write"): 15.0, ("ownership", "of_gop_write_rwmap"): 15.0,
-    ("ownership", "of_io"): 12.0, ("ownership", "of_read_loop"): 8.0,
+    ("locks", "write"): 17.0, ("locks", "call_getpages"): 9.0, ("locks", "call_putpages"): 6.0,
+    ("ownership", "of_gop_write"): 9.0, ("ownership", "of_gop_write_rwmap"): 9.0,
+    ("ownership", "of_io"): 8.0, ("ownership", "of_read_loop"): 5.0, ("ownership", "write"): 4.0,
+    ("counters", "of_io"): 13.0, ("counters", "of_read_loop"): 10.0,
+    ("counters", "of_gop_write"): 5.0, ("counters", "of_gop_write_rwmap"): 5.0,
+    ("listed", "listed_scan"): 9.0, ("listed", "listed_getpages"): 8.0,
 }  # fmt: skip
 # All of the model's.
 ACTORS: Final = (*ownership.ACTORS, "aiodone", "device", "disk")

@@ -28,7 +28,7 @@ class Mutant:
 
 
 RWMAP = (("RWMAP", 1),)
-_WRITES = (
+RWMAP_WRITES = (
     "                error = genfs_gop_write_rwmap(vp, pgs, npages, flags, pagedaemon)  # 1122\n"
 )
 MUTANTS = (
@@ -101,9 +101,9 @@ MUTANTS = (
            "                mutex_enter(vp.interlock)  # 956", "                pass  # 956",
            "ownership", "of_scan", "end", True),
     Mutant("rwmap-comes-back-with-the-lock", PUTPAGES,
-           _WRITES, _WRITES + "                mutex_enter(vp.interlock)  # 1122\n",
+           RWMAP_WRITES, RWMAP_WRITES + "                mutex_enter(vp.interlock)  # 1122\n",
            "locks", "call_putpages", "check", True, RWMAP),
-    Mutant("rwmap-writes-nothing", PUTPAGES, _WRITES, "                error = 0  # 1122\n",
+    Mutant("rwmap-writes-nothing", PUTPAGES, RWMAP_WRITES, "                error = 0  # 1122\n",
            "ownership", "of_scan", "call", True, RWMAP),
     Mutant("journal-error-keeps-pages", GETPAGES,
            "            error = WAPBL_BEGIN()  # 591\n",

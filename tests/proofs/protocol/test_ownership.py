@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from genfscheck.proofs.protocol import ownership
-from genfscheck.proofs.protocol.coverage import uncovered
+from genfscheck.proofs.protocol.coverage import OWNERSHIP, uncovered
 from genfscheck.proofs.protocol.deciding import prove_unit
 from genfscheck.proofs.protocol.unit import ROOT, SUMMARIES, Unit, source_of, strengthened, texts
 
@@ -64,12 +65,14 @@ def test_the_initial_state_has_no_busy_page() -> None:
 
 
 @pytest.mark.long
-def test_nothing_lies_outside_of_the_units() -> None:
+@pytest.mark.parametrize("rwmap", [0, 1])
+def test_nothing_lies_outside_of_the_units(rwmap: int) -> None:
     units = [(name, source_of(texts(), used, SUMMARIES)) for name, used in UNITS.items()]
     whole = source_of(texts(), (), SUMMARIES)
     actors = {name for _, text in texts().values()
               for name in re.findall(r"@actor\ndef (\w+)\(", text)}
     assert actors == {*ownership.ACTORS, "aiodone", "device", "disk"}
-    missing, count = uncovered(whole, units, sorted(actors), HARDENED)
+    view = replace(OWNERSHIP, whole=(*OWNERSHIP.whole, ("RWMAP", rwmap)))
+    missing, count = uncovered(whole, units, sorted(actors), HARDENED, view)
     assert count > 500
     assert all("'_refuse', '_hand_over'" in each for each in missing), missing

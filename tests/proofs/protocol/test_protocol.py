@@ -14,7 +14,7 @@ from genfscheck.proofs.protocol import unit as protocol_unit
 from genfscheck.proofs.protocol.deciding import cycle, cycles, prove_unit
 from genfscheck.proofs.protocol.unit import CALLS, ROOT, Unit, source_of, texts
 
-from .mutants import MUTANTS, Mutant
+from .mutants import MUTANTS, RWMAP_WRITES, Mutant
 
 BASE = (*library.BASE, ("NPAGES", 2), ("WAPBL", 1))
 HARDENED = fixes(source_of(texts(), ()))
@@ -111,6 +111,25 @@ def test_no_parameter_leaves_code_out() -> None:
             "call_putpages" if "ownership" in theorem.name else ""}
         assert all(compiled["RWMAP"][routine] == {0, 1}
                    for routine in writing & set(compiled["RWMAP"]))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("view", "routine", "step"), [
+    ("words", "call_putpages", "vp.v_numoutput += 1"),
+    ("counters", "call_putpages", "vp.v_numoutput += 1"),
+    ("mappings", "call_putpages", "pgs[0].flags &= ~PG.FAKE"),
+    ("listed", "listed_scan", "vp.v_iflag &= ~VI.ONWORKLST"),
+])  # fmt: skip
+def test_mutants_behind_the_other_function_that_writes(
+    view: str, routine: str, step: str
+) -> None:
+    mutant = replaced("model/genfs/putpages.py", RWMAP_WRITES,
+                      f"{RWMAP_WRITES}                {step}  # 1122\n")
+    (found,) = {each for theorem in library.theorems() for each in theorem.units
+                if (each.view, each.routine) == (view, routine)
+                and ("RWMAP", 1) in each.parameters}
+    part = prove_unit(found, HARDENED, mutant)
+    assert {kind for kind, _, _ in part.failures} & {"store", "unlist"}
 
 
 # ------------------------------------------------- reader/writer locks, and the rely of locks
