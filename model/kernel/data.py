@@ -142,11 +142,14 @@ def _begin_change(vp: Vnode, length: off_t) -> None:
 
 @atomic
 def begin_truncate(vp: Vnode, length: off_t) -> None:
-    """Everything from ``length`` on is to be zero, whenever the file grows again."""
+    """What is cut off is to be zero, whenever the file grows again.
+
+    Behind the old end there may also be what a mapping stored: a truncation does not clear that.
+    """
     for u in range(FILE_UNITS):
         if u >= length:
             vp.before[u] = vp.legal[u]
-            vp.legal[u] = token_bit(ZERO)
+            vp.legal[u] = token_bit(ZERO) if u < vp.i_size else vp.legal[u] | token_bit(ZERO)
     _begin_change(vp, length)
 
 
