@@ -11,6 +11,7 @@ import z3
 from ...checker.symbolic.contracts import Given
 from ...checker.symbolic.values import as_bool
 from .page import Seen, Slots
+from .wrappers import names
 
 Claims: TypeAlias = Iterator[tuple[str, z3.BoolRef]]
 
@@ -27,13 +28,11 @@ class Local(Protocol):
     def each(self, name: str) -> list[z3.ArithRef]: ...
 
 
-
-
 class Args:
     """A call's arguments and results by name."""
 
-    def __init__(self, names: Sequence[str], given: Sequence[Given]) -> None:
-        self._given = dict(zip(names, given, strict=True))
+    def __init__(self, arguments: Sequence[str], given: Sequence[Given]) -> None:
+        self._given = dict(zip(names(arguments), given, strict=True))
 
     def number(self, name: str) -> z3.ArithRef:
         value = self._given[name].value
@@ -75,6 +74,7 @@ class Alike:
 class Contract:
     """``ensures`` compares the state in front of the call with the one behind it.
 
+    ``arguments``, ``results``: what it speaks of (:class:`.wrappers.Passing`).
     ``arrays``: those of the arguments that the routine stores to.  ``hints`` cost time, never
     soundness: of what they propose only what is inductive is used.  ``transfers``: the routine
     has the thread's buffer too.  ``assumed``, of the arguments, is not proved of callers
@@ -89,6 +89,7 @@ class Contract:
     alike: Alike | None = None
     transfers: bool = False
     assumed: Callable[[Args], z3.BoolRef] | None = None
+    results: tuple[str, ...] = ()
 
 
 # --------------------------------------------------------------------------- parts

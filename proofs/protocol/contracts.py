@@ -1,8 +1,8 @@
 """Contracts about the ownership of pages: what a routine requires and ensures, said once.
 
-Both sides use them: ``subjects.py`` calls the routine between the two, and the proof assumes
-what is required and shows what is ensured; for a caller (``summaries.py``) it is the other way
-round.  Everything is said of one page, any one.
+Both sides use them: a unit calls the routine between the two, and the proof assumes what is
+required and shows what is ensured; for a caller it is the other way round (``wrappers.py`` makes
+what is compiled for both).  Everything is said of one page, any one.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from .transfer_contracts import (
     start_hints,
     start_requires,
 )
+from .wrappers import NOTHING
 
 # ------------------------------------------------------------- finding, giving back
 
@@ -310,41 +311,47 @@ def _fault_hints(then: Seen, now: Seen, args: Args, local: Local) -> Claims:
         now.anywhere(pgs), z3.Or(at >= i, at == local("behind")))
 
 
-FREE: Final = Contract(("which",), free, still_free)
+FREE: Final = Contract(NOTHING, free, still_free)
 
 CONTRACTS: Final[Mapping[str, Contract]] = {
     "uvn_findpages": Contract(
-        ("n", "noalloc", "nowait", "dirtyonly", "backward", "pgs", "slots"),
-        _find_requires, _find_ensures, ("pgs",), _find_hints),
+        ("n", "noalloc=flags & UFP.NOALLOC", "nowait=flags & UFP.NOWAIT",
+         "dirtyonly=flags & UFP.DIRTYONLY", "backward=flags & UFP.BACKWARD", "pgs", "slots"),
+        _find_requires, _find_ensures, ("pgs",), _find_hints, results=("", "slots")),
     "genfs_rel_pages": Contract(
         ("pgs", "npages"), _give_requires, _give_ensures, (), _give_hints),
     "_locked": Contract(("a_m", "a_count"), _look_requires, _look_ensures, ("a_m",)),
     "_io": Contract(
-        ("pgs", "npages", "startoffset", "diskeof", "async", "error"),
-        _fill_requires, _fill_ensures, (), fill_hints, assumed=_fill_assumed),
-    "_read_loop": Contract(("pgs", "npages", "bytes", "mbp", "skipbytes", "started"),
-                           start_requires, start_ensures, (), read_hints, transfers=True),
+        ("pgs", "npages", "startoffset", "diskeof", "async=async_", "error"),
+        _fill_requires, _fill_ensures, (), fill_hints, assumed=_fill_assumed,
+        results=("error",)),
+    "_read_loop": Contract(
+        ("pgs", "npages", "bytes=bytes_", "mbp", "skipbytes", "started"),
+        start_requires, start_ensures, (), read_hints, transfers=True,
+        results=("", "skipbytes", "", "started")),
     "_release": Contract(
-        ("pgs", "npages", "ridx", "orignpages", "a_m", "overwrite", "async", "have_m"),
+        ("pgs", "npages", "ridx", "orignpages", "a_m", "overwrite", "async=async_",
+         "have_m"),
         _release_requires, _release_ensures, ("a_m",), _release_hints),
     "call_getpages": Contract(
-        ("pgs", "n", "locked", "syncio", "overwrite", "have_m", "error"),
-        _get_requires, _get_ensures, ("pgs",)),
+        ("pgs", "n", "locked=flags & PGO.LOCKED", "syncio=flags & PGO.SYNCIO",
+         "overwrite=flags & PGO.OVERWRITE", "have_m", "error"),
+        _get_requires, _get_ensures, ("pgs",), results=("error",)),
     "_cluster": Contract(
         ("pgs", "pg", "off", "npages", "nback"), _gather_requires, _gather_ensures, ("pgs",),
-        _gather_hints, assumed=_gather_assumed),
+        _gather_hints, assumed=_gather_assumed, results=("npages", "nback")),
     "genfs_gop_write": Contract(
         ("pgs", "npages"), _write_requires, still_free, (),
         start_hints("genfs_do_io", "genfs_do_io.startoffset", True, "!genfs_do_io.async_")),
     "genfs_gop_write_rwmap": Contract(
         ("pgs", "npages"), _write_requires, still_free, (),
         start_hints("genfs_do_io", "genfs_do_io.startoffset", True, "!genfs_do_io.async_")),
-    "_scan": Contract(("which",), _scan_requires, _scan_ensures, (), _scan_hints,
+    "_scan": Contract(NOTHING, _scan_requires, _scan_ensures, (), _scan_hints,
                       Alike(1085, "tpg", "needs_clean", BUSY)),
-    "call_putpages": Contract(("which",), _scan_requires, still_free),
-    "fault": Contract(("which",), free, still_free, (), _fault_hints),
+    "call_putpages": Contract(NOTHING, _scan_requires, still_free),
+    "fault": Contract(NOTHING, free, still_free, (), _fault_hints),
     "ubc_fault": FREE,
     "copy_over": FREE,
     "ufs_balloc_range": FREE,
-    "aiodone": Contract(("which",), free, still_free, (), done_hints),
+    "aiodone": Contract(NOTHING, free, still_free, (), done_hints),
 }  # fmt: skip

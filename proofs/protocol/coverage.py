@@ -21,13 +21,6 @@ from .page import IL, PAGE
 
 # The model's file and line, and the calls around, from a unit's own routine on.
 Place: TypeAlias = tuple[str, int, tuple[str, ...]]
-# The routine that a contract is about, where the wrapper's name is not made of it.
-SUBJECT: Final = {
-    "of_getpages": "call_getpages", "of_putpages": "call_putpages", "of_locked": "_locked",
-    "of_release": "_release", "of_read_loop": "_read_loop", "of_io": "_io",
-    "of_cluster": "_cluster", "of_scan": "_scan", "of_gop_write": "genfs_gop_write",
-    "of_gop_write_rwmap": "genfs_gop_write_rwmap",
-}  # fmt: skip
 # With them every part of the model is compiled but DEBUG's, and one of the functions that write.
 PARAMETERS: Final = (
     *(each for each in ownership.PARAMETERS if each[0] not in ("NKVA",)), ("RWMAP", 0),
@@ -57,7 +50,7 @@ class View:
 
 OWNERSHIP: Final = View(
     frozenset(PAGE), ownership.CHECKS, tuple(name for name, _ in ownership.SUBJECTS),
-    {name: SUBJECT.get(name, name.removeprefix("of_")) for name, _ in ownership.SUBJECTS},
+    ownership.ROUTINES,
     frozenset(CONTRACTS), ownership.parameters, PARAMETERS,
 )  # fmt: skip
 LISTED: Final = View(

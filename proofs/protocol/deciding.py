@@ -102,9 +102,10 @@ def outcome(theorem: Theorem, parts: Sequence[Part], seconds: float) -> Outcome:
     """The verdict about a theorem, from all its units."""
     if theorem.order:
         return _order(theorem, parts, seconds)
-    failures = tuple(
-        found for part in parts for kind, _, found in part.failures if theorem.claims(kind)
-    )
+    failures = tuple({
+        (found.kind, found.lines, found.text): found
+        for part in parts for kind, _, found in part.failures if theorem.claims(kind)
+    }.values())
     still_open = tuple(
         text for part in parts for kind, text in part.open if theorem.claims(kind))
     verdict: Verdict = "fails" if failures else "inconclusive" if still_open else "proved"

@@ -16,6 +16,7 @@ from ...checker.symbolic.obligations import FOCUS, NOBODY
 from ...checker.symbolic.values import BITS, as_bool
 from .contract import Args, Claims
 from .page import BUSY, CLEAN, FAKE, NULL_BUF, Seen
+from .wrappers import NOTHING
 
 ONWORKLST = 1
 WRITE_ENTRY = 2
@@ -117,6 +118,7 @@ class Listing:
     ensures: Behind
     known: Callable[[Look, Look, Args], z3.BoolRef] = _nothing
     alone: bool = False
+    results: tuple[str, ...] = ()
 
 
 # ------------------------------------------------------------------------- getpages
@@ -235,28 +237,31 @@ def _put_ensures(then: Look, now: Look, args: Args) -> Claims:
 
 
 FREE: Final = Listing(
-    ("which",), lambda now, args: unlocked(now), lambda then, now, args: unlocked(now), _owns_none,
+    NOTHING, lambda now, args: unlocked(now), lambda then, now, args: unlocked(now), _owns_none,
     alone=True)
-WRITE: Final = Listing(("which",), _write_requires, _write_ensures, _owns_none)
+WRITE: Final = Listing(NOTHING, _write_requires, _write_ensures, _owns_none)
 
 LISTINGS: Final[Mapping[str, Listing]] = {
-    "uvn_findpages": Listing(("nowait",), _find_requires, _find_ensures),
+    "uvn_findpages": Listing(("nowait=flags & UFP.NOWAIT",), _find_requires, _find_ensures),
     "_read_loop": Listing(
         ("pgs", "startoffset", "write", "blockalloc"), _start_requires, _start_ensures),
     "_io": Listing(
-        ("startoffset", "write", "blockalloc", "async", "error"), _fill_requires,
-        _fill_ensures, _fill_known),
+        ("startoffset", "write", "blockalloc", "async=async_", "error"), _fill_requires,
+        _fill_ensures, _fill_known, results=("error",)),
     "call_getpages": Listing(
-        ("write", "locked", "syncio", "overwrite", "error"), _get_requires, _get_ensures,
-        _get_known, alone=True),
+        ("write", "locked=flags & PGO.LOCKED", "syncio=flags & PGO.SYNCIO",
+         "overwrite=flags & PGO.OVERWRITE", "error"), _get_requires, _get_ensures, _get_known,
+        alone=True, results=("error",)),
     "_cluster": Listing(("pg",), _gather_requires, _gather_ensures, alone=True),
     "genfs_gop_write": WRITE,
     "genfs_gop_write_rwmap": WRITE,
     "_scan": Listing(
-        ("startoff", "endoff", "clean", "asked to clean", "pagedaemon"), _scan_requires,
+        ("startoff", "endoff", "clean=flags & PGO.CLEANIT",
+         "asked to clean=origflags & PGO.CLEANIT", "pagedaemon"), _scan_requires,
         _scan_ensures, _owns_none, alone=True),
     "call_putpages": Listing(
-        ("high", "allpages", "pagedaemon"), _put_requires, _put_ensures, _owns_none, alone=True),
+        ("high", "allpages=flags & PGO.ALLPAGES", "pagedaemon"), _put_requires, _put_ensures,
+        _owns_none, alone=True),
     # These are proved as a thread that begins with them: with nothing.
     "fault": FREE,
     "ubc_fault": FREE,

@@ -35,7 +35,7 @@ UNITS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("aiodone", ()),
     *((actor, PARTS) for actor in ACTORS),
 )
-# The routine that a wrapper of listing_subjects.py calls.
+# The routine that each unit calls between what its contract requires and ensures.
 SUBJECTS: Final[Mapping[str, str]] = {
     "listed_findpages": "uvn_findpages", "listed_read_loop": "_read_loop", "listed_io": "_io",
     "listed_getpages": "call_getpages", "listed_cluster": "_cluster", "listed_scan": "_scan",

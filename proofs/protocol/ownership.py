@@ -23,7 +23,7 @@ STATEMENT: Final = (
     "FAKE, CLEAN or RDONLY; getpages returns what it leaves owned, putpages leaves nothing owned"
 )
 
-# The routine of subjects.py or the actor, and whose contracts it uses.
+# The unit about a routine, or the actor, and whose contracts it uses.
 FINDING: Final = ("uvn_findpages", "genfs_rel_pages")
 CALLS: Final = ("call_getpages", "call_putpages")
 # What the actors call that touches pages; where these have contracts, the rest touches none.
@@ -52,6 +52,15 @@ SUBJECTS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("of_ufs_balloc_range", CALLS),
     ("of_aiodone", ()),
 )
+# What a unit is about, where its name is not made of the routine's.
+_NAMED: Final = {
+    "of_getpages": "call_getpages", "of_putpages": "call_putpages", "of_locked": "_locked",
+    "of_release": "_release", "of_read_loop": "_read_loop", "of_io": "_io",
+    "of_cluster": "_cluster", "of_scan": "_scan", "of_gop_write": "genfs_gop_write",
+    "of_gop_write_rwmap": "genfs_gop_write_rwmap",
+}  # fmt: skip
+# The routine that each unit calls between what its contract requires and ensures.
+ROUTINES: Final = {unit: _NAMED.get(unit, unit.removeprefix("of_")) for unit, _ in SUBJECTS}
 # Those that have buffers and windows of their own.
 TRANSFERS: Final = ("of_read_loop", "of_io", "of_gop_write", "of_gop_write_rwmap", "of_aiodone")
 UNITS: Final = (*SUBJECTS, *((actor, PARTS) for actor in ACTORS))

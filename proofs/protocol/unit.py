@@ -14,18 +14,24 @@ from ...checker.lang.source import Function, Source, load, with_primitives
 from ...checker.symbolic.houdini import Answer, Decider
 from ...checker.symbolic.view import Execution, Rules
 from . import counters, listed, listed_units, locks, mappings, ownership, waits, words
+from .contracts import CONTRACTS
+from .listed_contracts import LISTINGS
+from .wrappers import Passing, add_subjects, stand_ins
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 PACKAGE: Final = __package__.rpartition(".")[0].rpartition(".")[0]
 FOLDERS: Final = ("model/genfs", "model/kernel", "model/actors")
-# Contracts about locks; about the ownership of pages; and the routines that are held to these.
-SERVICES: Final = f"{PACKAGE}.proofs.protocol.services"
-SUMMARIES: Final = f"{PACKAGE}.proofs.protocol.summaries"
-SUBJECTS: Final = f"{PACKAGE}.proofs.protocol.subjects"
-LISTING: Final = f"{PACKAGE}.proofs.protocol.listing"
-LISTING_SUBJECTS: Final = f"{PACKAGE}.proofs.protocol.listing_subjects"
-# Modules of contracts, and what calls the routines that are held to them.
-CONTRACTS: Final = {SERVICES: None, SUMMARIES: SUBJECTS, LISTING: LISTING_SUBJECTS}
+PROTOCOL: Final = f"{PACKAGE}.proofs.protocol"
+# Contracts about locks; about the ownership of pages; about the list.
+SERVICES: Final = f"{PROTOCOL}.services"
+OWNERSHIP: Final = f"{PROTOCOL}.ownership"
+LISTING: Final = f"{PROTOCOL}.listing"
+# What is written in the modelled language beside the model; and of which contracts stand-ins are
+# made, and the units that are held to them.
+WRITTEN: Final = (SERVICES, LISTING)
+MADE: Final[Mapping[str, tuple[Mapping[str, Passing], Mapping[str, str]]]] = {
+    OWNERSHIP: (CONTRACTS, ownership.ROUTINES), LISTING: (LISTINGS, listed_units.SUBJECTS),
+}  # fmt: skip
 RLIMIT: Final = 30_000_000
 CALLS: Final = ("call_getpages", "call_putpages")
 
@@ -46,8 +52,8 @@ class Unit:
     def module(self) -> str:
         """Whose contracts they are."""
         if self.view == "counters" and self.contracts != CALLS:
-            return SUMMARIES
-        return {"ownership": SUMMARIES, "listed": LISTING}.get(self.view, SERVICES)
+            return OWNERSHIP
+        return {"ownership": OWNERSHIP, "listed": LISTING}.get(self.view, SERVICES)
 
 
 @functools.cache
@@ -55,7 +61,7 @@ def texts() -> Mapping[str, tuple[str, str]]:
     """The model's sources, and the contracts, by module."""
     files = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.py"))]
     files += [ROOT / "proofs" / "protocol" / f"{name}.py"
-              for name in ("services", "summaries", "subjects", "listing", "listing_subjects")]
+              for name in ("services", "listing")]
     found: dict[str, tuple[str, str]] = {}
     for path in files:
         if path.name != "__init__.py":
@@ -84,27 +90,24 @@ def source_of(
 ) -> Source:  # fmt: skip
     """Parse; put contracts in the places of what they stand for; actors become routines.
 
-    ``module``: that of the contracts, one of :data:`CONTRACTS`; ``windows``: those of the pager
-    map are of any length.
+    ``module``: which contracts, of :data:`WRITTEN` or :data:`MADE`; ``windows``: those of the
+    pager map are of any length.
     """
-    others = {each for pair in CONTRACTS.items() for each in pair} - {module, CONTRACTS[module]}
-    chosen_texts = {name: text for name, text in given.items() if name not in others}
+    chosen_texts = {name: text for name, text in given.items()
+                    if name == module or name not in WRITTEN}
     if module != SERVICES and windows:
         chosen_texts = {name: (path, _any_length(text))
                         for name, (path, text) in chosen_texts.items()}
     source = load(with_primitives(chosen_texts))
-    services = source.modules[module]
-    chosen = set(contracts)
-    wanted = {name: services.symbols[name] for name in chosen}
-    for name, symbol in list(services.symbols.items()):
-        # Those that nobody calls would be a second routine of the name.
-        if isinstance(symbol, Function) and symbol.kind == "routine" and name not in chosen and (
-            module != SERVICES or name[0] != "_"
-        ):
-            del services.symbols[name]
-    for each in source.modules.values():
+    model = [each for name, each in source.modules.items() if name not in WRITTEN]
+    wanted = _written(source, module, set(contracts)) if module in WRITTEN else {}
+    if module in MADE:
+        made, units = MADE[module]
+        wanted |= stand_ins(source, PROTOCOL, made, set(contracts) - set(wanted))
+        add_subjects(source, PROTOCOL, made, units)
+    for each in model:
         for name, symbol in list(each.symbols.items()):
-            if each is not services and isinstance(symbol, Function):
+            if isinstance(symbol, Function):
                 if name in wanted:
                     each.symbols[name] = _same_header(symbol, wanted[name])
                 elif symbol.kind == "actor":
@@ -112,12 +115,24 @@ def source_of(
     return source
 
 
-def _same_header(routine: Function, contract: object) -> Function:
+def _written(source: Source, module: str, chosen: set[str]) -> dict[str, Function]:
+    """The contracts of a module that are chosen."""
+    found = {}
+    for name, symbol in list(source.modules[module].symbols.items()):
+        if isinstance(symbol, Function):
+            if name in chosen:
+                found[name] = symbol
+            elif symbol.kind == "routine" and name[0] != "_":
+                # One that nobody calls would be a second routine of the name.
+                del source.modules[module].symbols[name]
+    return found
+
+
+def _same_header(routine: Function, contract: Function) -> Function:
     """The contract, which takes what the routine takes, with the same defaults, and returns such.
 
     Raises ValueError where it does not.
     """
-    assert isinstance(contract, Function)
     for part in ("args", "returns"):
         theirs, ours = (getattr(each.node, part) for each in (routine, contract))
         if (theirs and ast.dump(theirs)) != (ours and ast.dump(ours)):

@@ -10,11 +10,12 @@ import pytest
 from genfscheck.proofs.protocol import ownership
 from genfscheck.proofs.protocol.coverage import OWNERSHIP, uncovered
 from genfscheck.proofs.protocol.deciding import prove_unit
-from genfscheck.proofs.protocol.unit import ROOT, SUMMARIES, Unit, source_of, strengthened, texts
+from genfscheck.proofs.protocol.unit import OWNERSHIP as CONTRACTS
+from genfscheck.proofs.protocol.unit import ROOT, Unit, source_of, strengthened, texts
 
 from .mutants import Mutant
 from .ownership_mutants import MUTANTS
-from .test_protocol import HARDENED, changed
+from .test_protocol import HARDENED, changed, replaced
 
 UNITS = dict(ownership.UNITS)
 QUICK = ("of_uvn_findpages", "of_genfs_rel_pages", "of_getpages", "of_cluster", "of_fault", "mlock")
@@ -58,6 +59,17 @@ def test_1_18_changes_flags_without_the_lock(routine: str, stores: set[int]) -> 
     assert part.failures and seen <= set().union(*(ends[each] for each in stores))
 
 
+def test_callers_pass_what_the_routine_takes() -> None:
+    """Two parameters change places; who calls does not know."""
+    taken = ("    write: bool,\n    blockalloc: bool,\n    overwrite: bool,\n    async_: bool,\n"
+             "    have_m: bool,\n) -> None:")
+    mutant = replaced("model/genfs/getpages.py", taken,
+                      taken.replace("overwrite", "x").replace("have_m", "overwrite")
+                      .replace("x", "have_m"))
+    part = prove_unit(unit("of_getpages"), HARDENED, mutant)
+    assert part.failures
+
+
 def test_the_initial_state_has_no_busy_page() -> None:
     text = (ROOT / "model" / "kernel" / "setup.py").read_text()
     assert set(re.findall(r"PG\.(\w+)", text)) == {"CLEAN", "RDONLY"}
@@ -67,8 +79,8 @@ def test_the_initial_state_has_no_busy_page() -> None:
 @pytest.mark.long
 @pytest.mark.parametrize("rwmap", [0, 1])
 def test_nothing_lies_outside_of_the_units(rwmap: int) -> None:
-    units = [(name, source_of(texts(), used, SUMMARIES)) for name, used in UNITS.items()]
-    whole = source_of(texts(), (), SUMMARIES)
+    units = [(name, source_of(texts(), used, CONTRACTS)) for name, used in UNITS.items()]
+    whole = source_of(texts(), (), CONTRACTS)
     actors = {name for _, text in texts().values()
               for name in re.findall(r"@actor\ndef (\w+)\(", text)}
     assert actors == {*ownership.ACTORS, "aiodone", "device", "disk"}
