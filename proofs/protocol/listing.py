@@ -45,13 +45,7 @@ def user_store(vp: Vnode, u: off_t, m: int32, value: token) -> bool:
 @atomic
 def window_store(vp: Vnode, u: off_t, m: int32, value: token) -> bool:
     """The same, through a window."""
-    pg: Page = vp.tree[u >> PAGE_SHIFT]
-    if pg is NULL:
-        return False
-    if pg.pte[0] != Prot.WRITE or choose_bool("its own entry is weaker"):
-        return False
-    pg.modified = True
-    return True
+    return user_store(vp, u, m, value)
 
 
 @atomic

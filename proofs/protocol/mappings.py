@@ -17,6 +17,7 @@ from ...checker.symbolic.values import Value, as_bool
 from ...checker.symbolic.view import Execution, Rules
 from .locks import CALLED
 from .page import FAKE, IL, PAGEOUT, RDONLY, RELEASED, bits
+from .pageview import PageView
 
 FLAGS, LIVE, ENTRY = "pages.flags", "pages.live", "pages.pte"
 PAGE: Final = (FLAGS, LIVE, ENTRY)
@@ -40,23 +41,16 @@ STATEMENT: Final = (
 NEW, HOLE = 534, 637
 
 
-class MapRules:
+class MapRules(PageView):
     """The view: the object lock, one page's flags, and one mapping of it."""
 
-    pools = frozenset({"pages"})
-    switches: frozenset[str] = frozenset()
-    arrays = False
-
     def __init__(self, called: bool) -> None:
-        self.called = called
+        super().__init__(called)
         # Is the mapping a process's (or else a window's)?
         self.user = z3.Bool("the mapping is a process's")
 
     def tracked(self, var: ir.SharedVar) -> bool:
         return var.name == IL or var.name in PAGE
-
-    def set_bit(self, var: ir.SharedVar) -> bool:
-        return False
 
     def entry(self, execution: Execution) -> None:
         for number, var in enumerate(execution.thread.locals):
@@ -72,12 +66,6 @@ class MapRules:
         if check.name == "freed-while-mapped":
             return "prove"
         return "assume" if check.name in ("kassert", "panic", "lock-discipline") else "ignore"
-
-    def other(self, execution: Execution, name: str) -> Value | None:
-        return None
-
-    def _held(self, execution: Execution) -> z3.BoolRef:
-        return execution.shared(IL) == ME
 
     def _has(self, execution: Execution, mask: int) -> z3.BoolRef:
         return bits(execution.shared(FLAGS), mask)
@@ -105,12 +93,6 @@ class MapRules:
         other = execution.new(IL, z3.IntSort())
         execution.facts.append(other >= NOBODY)
         execution.state["S", IL] = z3.If(held, z3.IntVal(ME), other)
-
-    def unit(self, execution: Execution) -> None:
-        pass
-
-    def guarantee(self, execution: Execution) -> None:
-        pass
 
     def before(self, execution: Execution, name: str, focus: z3.BoolRef, value: Value) -> None:
         lock = execution.shared(IL)
@@ -153,15 +135,6 @@ class MapRules:
         if name == IL and z3.is_int_value(value) and value.as_long() == ME:
             execution.assume(self.legal(execution))
 
-    def read(self, execution: Execution, name: str, value: Value) -> None:
-        pass
-
-    def listed(self, execution: Execution, name: str, node: Value, insert: bool) -> None:
-        pass
-
-    def wait(self, execution: Execution, wait: ir.Wait, sync: ir.Sync | None) -> None:
-        pass
-
     def atoms(self, execution: Execution) -> Atoms:
         lock, page = frozenset({IL}), frozenset(PAGE)
         return {
@@ -172,9 +145,6 @@ class MapRules:
 
     def about_focus(self, atom: str) -> bool:
         return atom != "object lock"
-
-    def placed(self, atom: str) -> bool:
-        return False
 
     def end(self, execution: Execution) -> None:
         """What is called with PGO_LOCKED ends with the lock."""

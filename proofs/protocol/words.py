@@ -10,8 +10,9 @@ from ...checker.lang import ir
 from ...checker.symbolic.values import BITS, Value
 from ...checker.symbolic.view import ME, NOBODY, Atoms, Execution, Treatment
 from .locks import CALLED
+from .page import IL
+from .pageview import PageView
 
-IL = "vnodes.interlock.owner"
 # Read, changed and written back; every store is made with the object lock, or while it is free
 # in a step that needs it free.
 WORDS = ("pages.flags", "vnodes.v_iflag", "vnodes.v_numoutput", "vnodes.g_dirtygen")
@@ -20,21 +21,11 @@ LOST = "by another thread is overwritten"
 ONWORKLST, WRMAPDIRTY = 1, 4
 
 
-class WordRules:
+class WordRules(PageView):
     """The view: the object lock, one page's flags, and the words of the vnode."""
-
-    pools = frozenset({"pages"})
-    switches: frozenset[str] = frozenset()
-    arrays = False
-
-    def __init__(self, called: bool) -> None:
-        self.called = called
 
     def tracked(self, var: ir.SharedVar) -> bool:
         return var.name == IL or var.name in WORDS
-
-    def set_bit(self, var: ir.SharedVar) -> bool:
-        return False
 
     def entry(self, execution: Execution) -> None:
         if self.called:
@@ -47,12 +38,6 @@ class WordRules:
         if check.message.endswith(LOST):
             return "prove"
         return "assume" if check.name in ("kassert", "panic", "lock-discipline") else "ignore"
-
-    def other(self, execution: Execution, name: str) -> Value | None:
-        return None
-
-    def _held(self, execution: Execution) -> z3.BoolRef:
-        return execution.shared(IL) == ME
 
     def _listed(self, execution: Execution) -> z3.BoolRef:
         """VI_WRMAPDIRTY implies VI_ONWORKLST."""
@@ -71,12 +56,6 @@ class WordRules:
         other = execution.new(IL, z3.IntSort())
         execution.facts.append(other >= NOBODY)
         state["S", IL] = z3.If(held, z3.IntVal(ME), other)
-
-    def unit(self, execution: Execution) -> None:
-        pass
-
-    def guarantee(self, execution: Execution) -> None:
-        pass
 
     def before(self, execution: Execution, name: str, focus: z3.BoolRef, value: Value) -> None:
         lock = execution.shared(IL)
@@ -97,15 +76,6 @@ class WordRules:
                                                       self._listed(execution)),
                              "VI_WRMAPDIRTY but not VI_ONWORKLST, with the object lock free")
 
-    def read(self, execution: Execution, name: str, value: Value) -> None:
-        pass
-
-    def listed(self, execution: Execution, name: str, node: Value, insert: bool) -> None:
-        pass
-
-    def wait(self, execution: Execution, wait: ir.Wait, sync: ir.Sync | None) -> None:
-        pass
-
     def atoms(self, execution: Execution) -> Atoms:
         lock = frozenset({IL})
         return {
@@ -115,9 +85,6 @@ class WordRules:
 
     def about_focus(self, atom: str) -> bool:
         return atom == "listed"
-
-    def placed(self, atom: str) -> bool:
-        return False
 
     def end(self, execution: Execution) -> None:
         self._owes(execution, "end", "ends with the object lock")
