@@ -8,8 +8,8 @@ transactions that the caller is inside.
 from __future__ import annotations
 
 from ...checker.lang.prelude import (
-    NOBODY, NULL, check, int32, marker, me, mutex_enter, mutex_exit, mutex_owned, pure, routine,
-    rw_read_held, rw_write_held,
+    NOBODY, NULL, check, int32, marker, me, mutex_enter, mutex_exit, mutex_owned, panic, pure,
+    routine, rw_read_held, rw_write_held,
 )  # fmt: skip
 from ..genfs.getpages import genfs_getpages
 from ..genfs.putpages import genfs_putpages
@@ -19,7 +19,8 @@ from ..kernel.state import (
     PGO_DONTCARE, Page, PageArray, PageOrDontcare, Vnode, pages, perthread, uvm,
 )  # fmt: skip
 from ..kernel.types import (
-    EINVAL, GETPAGES_SLOTS, LLONG_MAX, PAGE_SHIFT, PAGEDAEMON, PG, PGO, errno, off_t,
+    EINVAL, GETPAGES_SLOTS, LLONG_MAX, PAGE_SHIFT, PAGEDAEMON, PG, PGO, TREE_PENALTY, errno,
+    off_t,
 )  # fmt: skip
 
 
@@ -184,6 +185,10 @@ def call_putpages(
         answer: errno = 0 if vp.dead else EINVAL
         mutex_exit(vp.interlock)
         return answer
+    if TREE_PENALTY == 0:
+        # No file has so many pages that all of it would be scanned by offset.
+        if high == 0 or flags & PGO.ALLPAGES:
+            panic("a whole file is flushed, which TREE_PENALTY = 0 is not for")
     journal: bool = perthread[me()].in_wapbl
     vp.inside += 1
     perthread[me()].no_sleep = (

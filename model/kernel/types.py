@@ -31,7 +31,11 @@ UBC_WINSHIFT: Final = parameter(
     "UBC_WINSHIFT", default=2, low=0, high=5, doc="log2 units per UBC window"
 )
 MAXPHYS_PAGES: Final = parameter("MAXPHYS_PAGES", default=2, low=1, high=8)
-TREE_PENALTY: Final = parameter("TREE_PENALTY", default=4, low=0, high=8)
+TREE_PENALTY: Final = parameter(
+    "TREE_PENALTY", default=4, low=0, high=8,
+    doc="pages of a range for which scanning by offset costs as much as one in the list; 0 as if "
+    "the file had many more pages, for flushes of a range",
+)  # fmt: skip
 FRAGMENTS: Final = parameter("FRAGMENTS", default=0, low=0, high=1, doc="GOP_SIZE(0) rounds to 1")
 DEBUG: Final = parameter("DEBUG", default=0, low=0, high=1)
 DIAGNOSTIC: Final = parameter("DIAGNOSTIC", default=1, low=0, high=1)
