@@ -12,7 +12,7 @@ operation (``list``), or makes :data:`FUEL` steps without reaching a stop (``div
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -370,6 +370,23 @@ class Interpreter:
         ``consistent`` False: those that break an invariant at the beginning are not.  Raises
         SetupError where the setup fails whatever is chosen.
         """
+        openings = Openings(self.program.setup)
+        endings, failure = self._endings(openings)
+        kept = openings.accepted(endings)
+        if not kept:
+            raise SetupError(setup_failure(self.program, failure))
+        if consistent:
+            kept = openings.consistent(endings, kept, self.breaks)
+        return Beginning(openings.states(endings, kept), openings.choices - len(kept))
+
+    def opened(self, initial: State) -> Mapping[str, int]:
+        """What the setup chose of what is open, by label, where it led to this initial state."""
+        endings, _ = self._endings(Openings(self.program.setup))
+        return next(one.chosen for one in endings
+                    if one.state is not None and one.state.shared == initial.shared)
+
+    def _endings(self, openings: Openings) -> tuple[list[Ending[State]], Violation | None]:
+        """All ways through the setup, and the first that fails."""
         program = self.program
         setup = program.setup
         start = _Run(
@@ -388,7 +405,6 @@ class Interpreter:
             )
             for index, thread in enumerate(program.threads)
         )
-        openings = Openings(setup)
         endings: list[Ending[State]] = []
         failures: list[Violation] = []
         for run, violation in _Machine(program, setup, whole=True).outcomes(start):
@@ -398,12 +414,7 @@ class Interpreter:
             else:
                 failures.append(violation)
             endings.append(Ending(openings.chosen(run.executed, run.choices), state))
-        kept = openings.accepted(endings)
-        if not kept:
-            raise SetupError(setup_failure(program, failures[0] if failures else None))
-        if consistent:
-            kept = openings.consistent(endings, kept, self.breaks)
-        return Beginning(openings.states(endings, kept), openings.choices - len(kept))
+        return endings, failures[0] if failures else None
 
     def breaks(self, state: State) -> bool:
         """Is an invariant broken in a state, of those that hold before the end?"""

@@ -30,6 +30,22 @@ class Ending(Generic[State]):
     state: State | None
 
 
+def chosen(
+    code: Sequence[ir.Instr], executed: Sequence[int], choices: Sequence[int]
+) -> dict[str, int]:
+    """What an execution of these nodes chose of what its scenario leaves open, by label."""
+    labels = [  # the last one may have failed before it chose
+        action.label
+        for action in (code[node].action for node in executed)
+        if isinstance(action, ir.Choose)
+    ]
+    return {
+        label: choice
+        for label, choice in zip(labels, choices, strict=False)
+        if label.startswith(INPUT)
+    }
+
+
 class Openings:
     """The choices that a setup leaves open, by label, in the order of its code."""
 
@@ -50,16 +66,7 @@ class Openings:
         """What an execution chose of what is open."""
         if not self.counts:
             return {}
-        labels = [  # the last one may have failed before it chose
-            action.label
-            for action in (self._code[node].action for node in executed)
-            if isinstance(action, ir.Choose)
-        ]
-        return {
-            label: choice
-            for label, choice in zip(labels, choices, strict=False)
-            if label in self.counts
-        }
+        return chosen(self._code, executed, choices)
 
     def _all(self, chosen: Mapping[str, int]) -> Iterator[Chosen]:
         """The choices of everything that agree with some of them."""

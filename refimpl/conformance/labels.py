@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from ...checker.conform.steps import HARD, HIDDEN, SOFT
+from ...checker.lang.compile import INPUT
 
 # Properties that nothing in the program asserts: what breaks one goes on.
 UNASSERTED: Final = frozenset(
@@ -225,6 +226,8 @@ class Names:
         if verb == "choose":
             if what in CHOICES:
                 return HIDDEN
+            if what.startswith(INPUT):
+                return HIDDEN  # the world has the scenario with these arguments
             if what.startswith("workload"):
                 return HARD if what == "workload operation" else HIDDEN
         if verb in ("load", "store"):

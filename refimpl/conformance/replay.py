@@ -9,8 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from ...checker.conform.steps import Stepper
-from ...checker.explore.interpret import Violation
+from ...checker.explore.interpret import Interpreter, Violation
+from ...checker.explore.openings import chosen
 from ...checker.lang import ir
+from ...checker.lang.compile import INPUT
+from ...checker.lang.opened import closed, open_arguments
 from ...checker.lang.scenario import Scenario
 from ...checker.trace.replay import Moment
 from ..errors import Crashed
@@ -35,6 +38,8 @@ def follow(
     ``fixes``: those of the real threads, if not the program's.  ``numbers``: which step of a
     trace each belongs to (`retell`), if not one after the other.
     """
+    if open_arguments(scenario) and moments:
+        scenario = closed(scenario, _chosen(stepper.program, moments))
     plan = plan_of(scenario, stepper.program)
     if fixes is not None:
         plan = replace(plan, fixes=fixes)
@@ -46,6 +51,15 @@ def follow(
             return _Run(Follower(stepper, world, moments, numbers), programs).result
         finally:
             world.close()
+
+
+def _chosen(program: ir.Program, moments: Sequence[Moment]) -> dict[str, int]:
+    """What is chosen of what the scenario leaves open, in its setup and by its threads."""
+    found = dict(Interpreter(program).opened(moments[0].before))
+    for moment in moments:
+        code = program.threads[moment.thread].code
+        found |= chosen(code, moment.nodes, moment.choices)
+    return {label.removeprefix(INPUT): choice for label, choice in found.items()}
 
 
 class _Run:

@@ -324,6 +324,11 @@ def test_walks_are_replayed(variant: str) -> None:
     walks(scenario, variant, range(3))
 
 
+def test_what_a_scenario_leaves_open_is_as_in_the_walk() -> None:
+    (scenario,) = (one for one in SUITE if one.name == "open-two-faults")
+    walks(scenario, "1.18", range(4))
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("variant", ["1.18", "hardened"])
 @pytest.mark.parametrize("scenario", SUITE, ids=lambda one: one.name)
